@@ -1,0 +1,3 @@
+export { EXIT_CODES, HoneError, messageOf, type ErrorKind } from './errors.js';
+export { silentProgress, type Progress } from './progress.js';
+export { philox4x32, RandomStream } from './random.js';

@@ -1,0 +1,211 @@
+/**
+ * The interface to compute. Semantics follow the Tinker API, so that one trainer drives every engine.
+ * Everything is asynchronous; calls on one model take effect in call order, awaited or not.
+ */
+
+/** One training sequence. All arrays have equal length T; the caller has shifted target against input. */
+export interface Datum {
+  /** Tokens the model reads, [T]. */
+  input: Int32Array;
+  /** Tokens it should predict: target[t] follows input[t], [T]. */
+  target: Int32Array;
+  /** Per-token numbers a loss reads, each [T]: `weight` (0 on prompt, tool and padding), `advantage`, `oldLogprob`, ... */
+  vectors: Record<string, Float32Array>;
+}
+
+/** What a forward pass yields, one array per datum, each [T]. */
+export interface Outputs {
+  /** log p(target[t] | input[..t]) under the model's softmax at the training temperature, in nats. */
+  logprobs: Float32Array[];
+  /** Entropy of the full next-token distribution at each position, in nats. Present when the loss needs it. */
+  entropy?: Float32Array[];
+  /** Critic only: value of the state before target[t]. */
+  values?: Float32Array[];
+}
+
+/** How a metric combines over calls and micro-batches. */
+export type Metric = { sum: number; count: number } | { max: number };
+
+export interface LossResult {
+  /** The loss, a sum over tokens: 1/N is already folded into weights and advantages. */
+  lossSum: number;
+  /** d lossSum / d logprobs, shaped as outputs.logprobs. */
+  dLogprobs?: Float32Array[];
+  /** d lossSum / d entropy, shaped as outputs.entropy. */
+  dEntropy?: Float32Array[];
+  /** d lossSum / d values, shaped as outputs.values. */
+  dValues?: Float32Array[];
+  metrics: Record<string, Metric>;
+}
+
+/** A loss is a pure function from a forward pass to per-token derivatives; the engine does the rest of the chain rule. */
+export interface Loss {
+  name: string;
+  needs: { entropy?: boolean; values?: boolean };
+  /**
+   * The derivatives do not depend on the outputs (cross-entropy, REINFORCE with fixed advantages). An engine may then
+   * ask `fn` for them with all-zero outputs, before the forward pass, and save one pass.
+   */
+  linear?: boolean;
+  /** The server's own loss with the same meaning, for remote engines. */
+  remote?: { name: string; config: Record<string, number> };
+  fn(out: Outputs, data: readonly Datum[]): LossResult;
+}
+
+/** AdamW of one update. Every field is required: an optimiser has no silent defaults. */
+export interface OptimStep {
+  lr: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  /** Decoupled (multiplied by lr), applied to matrices and embeddings, not to norm gains. */
+  weightDecay: number;
+  /** Global L2 norm to clip to; Infinity: no clipping. */
+  gradClipNorm: number;
+}
+
+export interface OptimResult {
+  /** Global L2 norm before clipping. */
+  gradNorm: number;
+  /** True when the gradient was not finite: weights and moments are untouched and the gradient is cleared. */
+  skipped: boolean;
+}
+
+export interface ForwardBackwardResult {
+  outputs: Outputs;
+  lossSum: number;
+  metrics: Record<string, Metric>;
+}
+
+export interface SampleParams {
+  /** Attempts for this prompt; the prompt is prefilled once. */
+  n: number;
+  maxTokens: number;
+  /** 0: greedy. */
+  temperature: number;
+  topP?: number;
+  topK?: number;
+  minP?: number;
+  /** Stop strings. `[]` disables EOS as well; undefined keeps EOS alone; strings given: EOS and these. */
+  stop?: readonly string[];
+  /** Attempt i, token t uses draw t of RandomStream(seed, 'sample', i). */
+  seed: number;
+}
+
+export type StopReason = 'eos' | 'stop' | 'length' | 'aborted';
+
+export interface Sample {
+  /** Includes the stop token, and every token through the one that completes a stop string. */
+  tokens: Int32Array;
+  /** Under the model's softmax at temperature 1, [tokens]. */
+  rawLogprobs?: Float32Array;
+  /** Under the distribution the token was drawn from (after temperature and filters), [tokens]. 0 when greedy. */
+  samplingLogprobs?: Float32Array;
+  stopReason: StopReason;
+  weightsVersion: number;
+}
+
+export interface SampleRequest {
+  promptTokens: Int32Array;
+  params: SampleParams;
+}
+
+export interface SampleOptions {
+  signal?: AbortSignal;
+  /** Called as sequences finish, for progress: how many have, of how many, and the tokens generated so far. */
+  onProgress?: (done: number, total: number, tokens: number) => void;
+}
+
+export interface Sampler {
+  readonly weightsVersion: number;
+  readonly maxContext: number;
+  /** One prompt. Equals `sampleBatch([{promptTokens, params}])[0]`. */
+  sample(promptTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]>;
+  /** Many prompts with continuous batching; result[i] are the n samples of request i. */
+  sampleBatch(requests: readonly SampleRequest[], options?: SampleOptions): Promise<Sample[][]>;
+  dispose(): Promise<void>;
+}
+
+export type ModelRole = 'policy' | 'critic';
+
+/** A model that can be trained. Disposing it disposes its live samplers; snapshots live on their own. */
+export interface TrainableModel {
+  readonly role: ModelRole;
+  readonly info: ModelInfo;
+  /** Counts weight changes since opening: +1 for every applied optimStep, copyFrom, lerpFrom and load. */
+  readonly weightsVersion: number;
+  forward(data: readonly Datum[], options?: { entropy?: boolean; temperature?: number }): Promise<Outputs>;
+  /** Accumulates gradients; always returns the per-token outputs. `temperature` divides the logits (default 1). */
+  forwardBackward(
+    data: readonly Datum[],
+    loss: Loss,
+    options?: { temperature?: number },
+  ): Promise<ForwardBackwardResult>;
+  optimStep(step: OptimStep): Promise<OptimResult>;
+  zeroGrad(): Promise<void>;
+  /** Immutable sampler over a copy of the weights. */
+  snapshot(): Promise<Sampler>;
+  /** Sampler over the weights themselves; using it after the next update throws. No copy. */
+  liveSampler(): Promise<Sampler>;
+  cloneFrozen(): Promise<TrainableModel>;
+  copyFrom(other: TrainableModel): Promise<void>;
+  /** this <- keep * this + (1 - keep) * other. */
+  lerpFrom(other: TrainableModel, keep: number): Promise<void>;
+  /** Writes weights and optimiser state into an existing folder (files `weights.safetensors`, `optimizer.safetensors`), fsynced. */
+  save(folder: string): Promise<void>;
+  load(folder: string): Promise<void>;
+  /** Writes a Hugging Face folder (config.json, model.safetensors); tokenizer files are the model room's business. */
+  export(folder: string): Promise<void>;
+  /** Parameter and gradient tensors by Hugging Face name, for checks and merging; copies. */
+  tensors(what: 'weights' | 'gradients'): Promise<Map<string, { shape: number[]; data: Float32Array }>>;
+  dispose(): Promise<void>;
+}
+
+export interface ModelInfo {
+  architecture: string;
+  parameters: number;
+  vocabSize: number;
+  maxContext: number;
+}
+
+/** Where a model comes from. */
+export type ModelSource =
+  | { kind: 'folder'; path: string }
+  | {
+      kind: 'random';
+      config: Record<string, unknown>;
+      seed: number;
+      /** tokenizer folder, for export and stop strings */ tokenizerPath?: string;
+    };
+
+export interface OpenModelOptions {
+  source: ModelSource;
+  role?: ModelRole;
+  /** Longest sequence (prompt and response) the model will see; bounds the KV cache. Default: the config's. */
+  maxContext?: number;
+  /** Upper bound for tokens (rows x padded length) in one forward/backward graph run. */
+  tokensPerMicroBatch?: number;
+  /** Sequences decoded at once. */
+  samplingSlots?: number;
+}
+
+export interface EngineCapabilities {
+  fullFineTuning: boolean;
+  lora: boolean;
+  critic: boolean;
+  customLosses: boolean;
+  exactEntropy: boolean;
+  weightAveraging: boolean;
+  trainingTemperature: boolean;
+  samplerLogprobs: readonly ('raw' | 'sampling')[];
+  minP: boolean;
+  seeds: boolean;
+  deterministic: boolean;
+}
+
+export interface Engine {
+  readonly name: string;
+  readonly capabilities: EngineCapabilities;
+  openModel(options: OpenModelOptions): Promise<TrainableModel>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,92 @@
+import type { RandomStream } from '../core/index.js';
+
+export type Split = 'train' | 'test';
+
+/** One thing to ask. Serialisable: it is stored with rollouts. */
+export interface Problem {
+  /** Unique within its task, stable over versions, e.g. `train-000123`. */
+  id: string;
+  /** What the model is asked. A task for a chat model gives `messages` content; a raw task gives the text as the model reads it. */
+  prompt: string;
+  /** Gold answer where one exists. */
+  answer?: string;
+  /** Whatever the grader needs besides. */
+  data?: Record<string, unknown>;
+  /** Knob or label, for metrics by difficulty. */
+  difficulty?: number;
+}
+
+/** A run of tokens with one origin. Never re-tokenised. */
+export interface Segment {
+  tokens: Int32Array;
+  source: 'prompt' | 'model' | 'tool';
+  logprobs?: Float32Array;
+  version?: number;
+}
+
+/** A model's answer as the grader sees it. */
+export interface Response {
+  /** Decoded text, cut after a stop string, without the end token. */
+  text: string;
+  tokens: Int32Array;
+  stopReason: 'eos' | 'stop' | 'length' | 'aborted';
+  segments?: readonly Segment[];
+}
+
+export interface Verdict {
+  status: 'correct' | 'wrong' | 'no_verdict';
+  /** 0..1; 1 for correct, 0 for wrong unless the task grants partial credit. */
+  score: number;
+  /** For no_verdict: whose fault; for wrong: `response` when a limit of ours was hit by the response. */
+  cause?: 'gold' | 'grader' | 'response';
+  /** Named parts of the score. */
+  components?: Record<string, number>;
+  /** The answer that was read out of the response; undefined: none was found. */
+  extracted?: string;
+  /** One line for a person. */
+  reason: string;
+  /** The response keeps the task's format (whether right or wrong). Undefined: the task has no format to keep. */
+  wellFormed?: boolean;
+}
+
+/** One worked solution to imitate. */
+export interface Demonstration {
+  problem: Problem;
+  response: string;
+}
+
+export interface ProblemSource {
+  /** Number of problems; Infinity for a procedural family. */
+  readonly size: number;
+  /** Problem `index`, a pure function of (task options, seed, index). */
+  at(index: number): Problem;
+}
+
+export interface Task {
+  readonly name: string;
+  readonly description: string;
+  /** `raw`: prompt and response are plain text for the model; `chat`: the model's chat template is applied to the prompt as a user turn. */
+  readonly format: 'raw' | 'chat';
+  /** System message for chat tasks. */
+  readonly system?: string;
+  /** Strings that end a response, besides EOS. */
+  readonly stop?: readonly string[];
+  /** Characters a raw task uses, for building a tiny character tokenizer; undefined: free text. */
+  readonly alphabet?: string;
+  /** Upper bound for a response in tokens that fits every demonstration. */
+  readonly suggestedMaxTokens: number;
+  /** The problems of a split under a seed. Train and test are disjoint for every pair of seeds. */
+  problems(split: Split, seed: number): ProblemSource;
+  grade(problem: Problem, response: Response, context?: { signal?: AbortSignal }): Promise<Verdict>;
+  /** Demonstrations, where the task can make them. `plain`: a straight solution; `search`: trial, error and self-verification. */
+  demonstrate?(problem: Problem, style: 'plain' | 'search', random: RandomStream): Demonstration;
+  environment?: Environment;
+}
+
+/** Tools and many turns. Absent: one prompt, one answer. */
+export interface Environment {
+  reset(problem: Problem, random: RandomStream): Promise<EnvironmentState>;
+}
+export interface EnvironmentState {
+  step(modelText: string): Promise<{ append: string; done: boolean; reward?: number }>;
+}
