@@ -15,7 +15,7 @@ import {
   truncateFile,
   writeFileAtomic,
 } from '../formats/index.js';
-import { iterationName } from './checkpoints.js';
+import { iterationName } from './checkpoint-files.js';
 import { jsonSchema } from './manifest.js';
 import type { Json, MetricsLine, RolloutRow } from './types.js';
 

@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { HoneError } from '../core/index.js';
 import { type DurableFs, errorCode, explaining, nodeFs, stringifyJson, writeFileAtomic } from '../formats/index.js';
-import { bestWhole, dropLater, newestWhole, retain, sweepCheckpoints, writeCheckpoint } from './checkpoints.js';
+import { bestWhole, newestWhole } from './checkpoint-files.js';
+import { dropLater, retain, sweepCheckpoints, writeCheckpoint } from './checkpoints.js';
 import { LOCK_NAMES, lockRun, type RunLock } from './lock.js';
 import * as logs from './logs.js';
 import { checkRunName, describeRun, formatRunFile, manifestOf, readRunFile, RUN_FILE } from './manifest.js';
@@ -65,6 +66,7 @@ export async function openRun(path: string, options: { fs?: DurableFs } = {}): P
     await fs.mkdir(join(folder, logs.ROLLOUTS_FOLDER));
     await fs.mkdir(join(folder, CHECKPOINTS_FOLDER));
     await sweepCheckpoints(join(folder, CHECKPOINTS_FOLDER), fs);
+    await retain(join(folder, CHECKPOINTS_FOLDER), file.checkpoints, fs);
     await logs.sweepTemporaryFiles(folder, fs);
     await logs.sweepTemporaryFiles(join(folder, logs.ROLLOUTS_FOLDER), fs);
     await logs.repairMetrics(folder, fs);
