@@ -1,1 +1,17 @@
 export * from './types.js';
+export {
+  llamaTensorShapes,
+  parameterCount,
+  parseModelConfig,
+  toHfConfig,
+  type Llama3RopeScaling,
+  type ModelConfig,
+} from './config.js';
+export {
+  openSafetensors,
+  writeSafetensors,
+  type SafetensorsFile,
+  type TensorData,
+  type TensorInfo,
+  type TensorSource,
+} from './safetensors.js';
