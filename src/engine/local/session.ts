@@ -17,10 +17,14 @@ export async function loadOrt(): Promise<Ort> {
     loaded = module.default ?? module;
     return loaded;
   } catch (cause) {
-    throw new HoneError('resource', `the local engine needs onnxruntime-node, which did not load: ${messageOf(cause)}`, {
-      hint: 'install it with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0',
-      cause,
-    });
+    throw new HoneError(
+      'resource',
+      `the local engine needs onnxruntime-node, which did not load: ${messageOf(cause)}`,
+      {
+        hint: 'install it with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0',
+        cause,
+      },
+    );
   }
 }
 
