@@ -1,10 +1,11 @@
+import type * as Onnx from 'onnxruntime-node';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { HoneError, messageOf } from '../../core/index.js';
 import { encodeModel, NO_COPY_OUTPUT } from './graph/encode.js';
 import type { Graph } from './graph/graph.js';
 import { sizeOf, type DType, type Shape } from './graph/values.js';
 
-type Ort = typeof import('onnxruntime-node');
+type Ort = typeof Onnx;
 export type { Tensor };
 
 let loaded: Ort | undefined;
