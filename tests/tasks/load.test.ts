@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -120,5 +120,12 @@ describe('defineTask', () => {
       grade: async () => ({ status: 'wrong', score: 0, reason: '' }),
     });
     expect(() => task.problems('train', 0).at(0)).toThrow(/none of 10000 draws/);
+  });
+});
+
+describe('docs/tasks.md', () => {
+  it('shows the example as it is', () => {
+    const read = (path: string) => readFileSync(join(import.meta.dirname, '../..', path), 'utf8');
+    expect(read('docs/tasks.md')).toContain(read('examples/tasks/days-between.ts'));
   });
 });
