@@ -86,7 +86,8 @@ export async function readRunFile(path: string): Promise<RunFile> {
       cause: error,
     });
   }
-  return parseRow(text, runFileSchema, file);
+  const hint = 'Open the run with the version of hone that wrote it, or start a new one.';
+  return parseRow(text, runFileSchema, file, hint);
 }
 
 export function manifestOf(file: RunFile): RunManifest {

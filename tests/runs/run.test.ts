@@ -113,6 +113,18 @@ describe('a run', () => {
     await expect(create(policy, share)).rejects.toMatchObject({ kind: 'usage', where });
   });
 
+  test('a run of another version is refused with the way out', async () => {
+    const run = await create();
+    await run.close();
+    const file = join(run.path, 'run.json');
+    await writeFile(file, (await readFile(file, 'utf8')).replace('"schema": 1', '"schema": 2'));
+    await expect(openRun(run.path)).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringMatching(/written by another version of hone/),
+      hint: expect.stringMatching(/version of hone that wrote it/),
+    });
+  });
+
   test('a folder without run.json is not a run, and is left as it was', async () => {
     await expect(openRun(root)).rejects.toMatchObject({ kind: 'input', hint: expect.stringMatching(/runs list/) });
     expect(await readdir(root)).toEqual([]);
