@@ -101,7 +101,7 @@ async function readVersions(): Promise<Record<string, string | null>> {
     hone: await packageVersion(() => join(import.meta.dirname, '..', '..', 'package.json')),
     node: process.versions.node,
     'onnxruntime-node': await packageVersion(() => {
-      // The package does not export its package.json: walk up from its main file.
+      // The package does not export its package.json: find it from its main file.
       const main = require.resolve('onnxruntime-node');
       return join(main.slice(0, main.lastIndexOf('onnxruntime-node')), 'onnxruntime-node', 'package.json');
     }),
