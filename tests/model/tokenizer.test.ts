@@ -84,6 +84,8 @@ describe('special tokens', () => {
 });
 
 describe('bad tokenizers', () => {
+  const nested = (depth: number): unknown =>
+    depth === 0 ? { type: 'ByteLevel' } : { type: 'Sequence', decoders: [nested(depth - 1)] };
   type Json = Record<string, unknown> & { model: Record<string, unknown>; added_tokens: Record<string, unknown>[] };
 
   async function changed(change: (json: Json) => void): Promise<string> {
@@ -104,6 +106,8 @@ describe('bad tokenizers', () => {
     ['random merges', (json) => (json.model['dropout'] = 0.1), 'model.dropout'],
     ['an unknown step', (json) => (json['pre_tokenizer'] = { type: 'Oracle' }), 'pre_tokenizer: unknown type Oracle'],
     ['single words', (json) => Object.assign(json.added_tokens[0] ?? {}, { single_word: true }), 'single_word'],
+    ['a step of nothing', (json) => (json['pre_tokenizer'] = { type: 'Sequence', pretokenizers: [null] }), 'malformed'],
+    ['steps without end', (json) => (json['decoder'] = nested(40)), 'decoder: malformed step'],
     [
       'an inverted split',
       (json) =>
@@ -130,6 +134,14 @@ describe('bad tokenizers', () => {
     const folder = await changed(() => {});
     await writeFile(join(folder, 'config.json'), JSON.stringify({ vocab_size: 100 }));
     expect((await failure(loadTokenizer(folder))).message).toContain('tokenizer does not fit: it has 562 tokens');
+  });
+
+  it('reports a post-processor that is malformed or names an unknown token', async () => {
+    for (const single of [undefined, [{ SpecialToken: { id: '<nowhere>', type_id: 0 } }]]) {
+      const folder = await changed((json) => (json['post_processor'] = { type: 'TemplateProcessing', single }));
+      const tokenizer = await loadTokenizer(folder);
+      await failure(() => tokenizer.encode('sum', { addSpecial: true }));
+    }
   });
 
   it('stops a regular expression that backtracks without end', async () => {
