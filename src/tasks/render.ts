@@ -1,0 +1,96 @@
+import { HoneError } from '../core/index.js';
+import type { ChatMessage, ChatTemplate, Tokenizer } from '../model/index.js';
+import type { Demonstration, Problem, Response, Task } from './types.js';
+
+/** What rendering needs of a model. */
+export interface RenderModel {
+  tokenizer: Tokenizer;
+  chatTemplate?: ChatTemplate | undefined;
+}
+
+/**
+ * Prompt tokens as the model reads them. Raw tasks: BOS, where the tokenizer has one, and the text. Chat tasks: the
+ * template over system message and user turn, with the generation prompt; BOS is the template's business, as in
+ * transformers' apply_chat_template, so it is never doubled.
+ * @throws HoneError usage when a chat task meets a model without a chat template.
+ */
+export function renderPrompt(task: Task, problem: Problem, model: RenderModel): Int32Array {
+  if (task.format === 'chat') return model.tokenizer.encode(promptText(task, problem, model));
+  return withBos(model.tokenizer.encode(problem.prompt), model.tokenizer.bosId);
+}
+
+/**
+ * A demonstration as one training sequence, `tokens` [T]; the first `promptLength` of them are the prompt and carry
+ * no loss. They equal `renderPrompt`, so the model is trained on the very prefix it will sample from. The sequence
+ * ends with the token that ends a reply.
+ * @throws HoneError usage when the model has no end token, or no template for a chat task.
+ */
+export function renderDemonstration(
+  task: Task,
+  demonstration: Demonstration,
+  model: RenderModel,
+): { tokens: Int32Array; promptLength: number } {
+  const prompt = renderPrompt(task, demonstration.problem, model);
+  const reply = model.tokenizer.encode(demonstration.response);
+  const end = task.format === 'chat' ? endOfTurn(task, demonstration, model) : endToken(model.tokenizer);
+  return { tokens: Int32Array.from([...prompt, ...reply, end]), promptLength: prompt.length };
+}
+
+/**
+ * The response a grader sees: text without special tokens, cut after the stop string that ended it.
+ * @param tokens generated tokens, the stop token included.
+ */
+export function responseText(
+  task: Task,
+  model: RenderModel,
+  tokens: Int32Array,
+  stopReason: Response['stopReason'],
+): Response {
+  const text = model.tokenizer.decode(tokens, { skipSpecial: true });
+  return { text: stopReason === 'stop' ? cutAfterStop(text, task.stop ?? []) : text, tokens, stopReason };
+}
+
+/** Cuts after the stop string that is complete first. */
+function cutAfterStop(text: string, stop: readonly string[]): string {
+  const ends = stop
+    .map((string) => ({ at: text.indexOf(string), length: string.length }))
+    .filter(({ at }) => at >= 0)
+    .map(({ at, length }) => at + length);
+  return ends.length > 0 ? text.slice(0, Math.min(...ends)) : text;
+}
+
+function messagesOf(task: Task, problem: Problem): ChatMessage[] {
+  const user: ChatMessage = { role: 'user', content: problem.prompt };
+  return task.system === undefined ? [user] : [{ role: 'system', content: task.system }, user];
+}
+
+function templateOf(task: Task, model: RenderModel): ChatTemplate {
+  if (model.chatTemplate) return model.chatTemplate;
+  throw new HoneError('usage', `task ${task.name} is a chat task and the model has no chat template`, {
+    hint: 'Use an instruction-tuned model, or give the task `format: raw` and write the prompt as the model should read it.',
+  });
+}
+
+function promptText(task: Task, problem: Problem, model: RenderModel): string {
+  return templateOf(task, model).render(messagesOf(task, problem), { addGenerationPrompt: true });
+}
+
+function withBos(tokens: Int32Array, bosId: number | undefined): Int32Array {
+  return bosId === undefined || tokens[0] === bosId ? tokens : Int32Array.from([bosId, ...tokens]);
+}
+
+function endToken(tokenizer: Tokenizer): number {
+  const [end] = tokenizer.eosIds;
+  if (end !== undefined) return end;
+  throw new HoneError('usage', 'the tokenizer has no end token, so a demonstration cannot say where it ends', {
+    hint: 'Name eos_token in tokenizer_config.json or eos_token_id in generation_config.json.',
+  });
+}
+
+/** The end token that the template writes after an assistant turn (models list several); else the tokenizer's first. */
+function endOfTurn(task: Task, { problem, response }: Demonstration, model: RenderModel): number {
+  const messages = [...messagesOf(task, problem), { role: 'assistant' as const, content: response }];
+  const rendered = model.tokenizer.encode(templateOf(task, model).render(messages));
+  const last = rendered.findLast((token) => model.tokenizer.eosIds.includes(token));
+  return last ?? endToken(model.tokenizer);
+}
