@@ -1,0 +1,109 @@
+import { constants } from 'node:fs';
+import { mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { HoneError } from '../core/index.js';
+
+/** A file opened for writing. Nothing is promised to outlive a power cut until `sync` has returned. */
+export interface DurableFile {
+  /** Writes all of `data` at the file's position. */
+  write(data: Uint8Array): Promise<void>;
+  truncate(length: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Every durable write of hone goes through these few operations, so that a test can stop the world at each of them.
+ * A name (created, renamed or removed) outlives a power cut only after `syncFolder` of the folder that holds it.
+ */
+export interface DurableFs {
+  /** `w`: create or empty. `a`: append, create if missing. `r+`: an existing file, from its start. */
+  open(path: string, flags: 'w' | 'a' | 'r+'): Promise<DurableFile>;
+  /** Atomic; replaces an existing file. */
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  /** Creates missing parents; an existing folder is fine. */
+  mkdir(path: string): Promise<void>;
+  /** Removes a folder and what it holds; a missing one is fine. */
+  rm(path: string): Promise<void>;
+  syncFolder(path: string): Promise<void>;
+}
+
+/** The real file system. */
+export const nodeFs: DurableFs = {
+  async open(path, flags) {
+    const handle = await open(path, flags);
+    return {
+      write: async (data) => {
+        for (let done = 0; done < data.length;) done += (await handle.write(data, done)).bytesWritten;
+      },
+      truncate: (length) => handle.truncate(length),
+      sync: () => handle.sync(),
+      close: () => handle.close(),
+    };
+  },
+  rename,
+  unlink,
+  mkdir: async (path) => void (await mkdir(path, { recursive: true })),
+  rm: (path) => rm(path, { recursive: true, force: true }),
+  async syncFolder(path) {
+    // Windows cannot open a folder for syncing; NTFS journals names by itself.
+    if (process.platform === 'win32') return;
+    const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+};
+
+const CAUSES: Readonly<Record<string, readonly [cause: string, hint: string]>> = {
+  ENOSPC: ['no space left on the disk', 'Free some space, or choose another disk with --out.'],
+  EDQUOT: ['the disk quota is used up', 'Free some space, or choose another disk with --out.'],
+  EACCES: ['permission denied', 'Give your user write permission on this path, or choose another folder with --out.'],
+  EPERM: ['operation not permitted', 'Give your user write permission on this path, or choose another folder.'],
+  EROFS: ['the file system is read-only', 'Choose a folder on a writable disk with --out.'],
+  EIO: ['the disk reported an input/output error', 'Check the disk; copy the run folder to another one.'],
+  EMFILE: ['too many open files', 'Raise the limit (ulimit -n) or close other programs.'],
+};
+
+/** The `code` of a Node system error, e.g. `ENOENT`. */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** A system error about `path` as a HoneError('resource') with the way out; any other value comes back as it is. */
+export function explainSystemError(error: unknown, path: string): unknown {
+  const known = CAUSES[errorCode(error) ?? ''];
+  if (error instanceof HoneError || known === undefined) return error;
+  return new HoneError('resource', known[0], { where: path, hint: known[1], cause: error });
+}
+
+async function explained<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw explainSystemError(error, path);
+  }
+}
+
+/** The same file system, whose errors name the path and the way out. */
+export function explaining(fs: DurableFs): DurableFs {
+  return {
+    async open(path, flags) {
+      const file = await explained(path, fs.open(path, flags));
+      return {
+        write: (data) => explained(path, file.write(data)),
+        truncate: (length) => explained(path, file.truncate(length)),
+        sync: () => explained(path, file.sync()),
+        close: () => explained(path, file.close()),
+      };
+    },
+    rename: (from, to) => explained(to, fs.rename(from, to)),
+    unlink: (path) => explained(path, fs.unlink(path)),
+    mkdir: (path) => explained(path, fs.mkdir(path)),
+    rm: (path) => explained(path, fs.rm(path)),
+    syncFolder: (path) => explained(path, fs.syncFolder(path)),
+  };
+}

@@ -1,0 +1,20 @@
+export { errorCode, explaining, explainSystemError, nodeFs, type DurableFile, type DurableFs } from './durable-fs.js';
+export {
+  appendFileDurably,
+  isTemporaryName,
+  sha256,
+  sha256File,
+  syncFile,
+  truncateFile,
+  writeFileAtomic,
+} from './files.js';
+export { stringifyJson, type NonFinite } from './json.js';
+export {
+  appendJsonl,
+  formatJsonl,
+  iterateJsonl,
+  parseRow,
+  readJsonl,
+  type JsonlRow,
+  type ReadJsonlOptions,
+} from './jsonl.js';
