@@ -1,0 +1,100 @@
+import { llamaTensorShapes, type ModelConfig } from '../../../model/index.js';
+import { Graph } from '../graph/graph.js';
+import type { Value } from '../graph/values.js';
+import { ropeTables } from './rope.js';
+import { EMBEDDING, FINAL_NORM, headName, layerNames, weightInputs } from './weights.js';
+
+/** B rows of S new tokens each (S = 1: decoding; larger: prefill, right-padded) over caches of Tmax positions. */
+export interface SamplingGraphKey {
+  B: number;
+  S: number;
+  Tmax: number;
+}
+
+export const SAMPLING_IO = {
+  ids: 'ids',
+  /** int32 [B]: length of the row including the new tokens, minus one. */
+  lastPosition: 'last_position',
+  /** int32 [1]: longest row, including the new tokens. */
+  totalLength: 'total_length',
+  /** int64 [B]: index of each row's last real token in the flattened [B*S]. Only when S > 1. */
+  lastIndex: 'last_index',
+  /** float32 [B, 1]. */
+  inverseTemperature: 'inverse_temperature',
+  logprobs: 'logprobs',
+  probabilities: 'probabilities',
+  pastKey: (layer: number) => `past_key.${layer}`,
+  pastValue: (layer: number) => `past_value.${layer}`,
+  presentKey: (layer: number) => `present_key.${layer}`,
+  presentValue: (layer: number) => `present_value.${layer}`,
+} as const;
+
+/**
+ * The decoder for sampling, batch-major, with its KV cache [B, kvHeads, Tmax, headDim] fed and fetched as one tensor.
+ * Outputs for the last token of each row: `logprobs` [B, V] at temperature 1, and `probabilities` [B, V] at the
+ * row's temperature.
+ */
+export function samplingGraph(config: ModelConfig, { B, S, Tmax }: SamplingGraphKey): Graph {
+  const g = new Graph();
+  const weight = weightInputs(g, llamaTensorShapes(config));
+  const { heads, kvHeads, headDim } = config;
+  const io = SAMPLING_IO;
+  const lastPosition = g.input(io.lastPosition, 'int32', [B]);
+  const totalLength = g.input(io.totalLength, 'int32', [1]);
+  const tables = ropeTables(config, Tmax);
+  const cos = g.constant(tables.cos, [Tmax, headDim / 2]);
+  const sin = g.constant(tables.sin, [Tmax, headDim / 2]);
+  const norm = (x: Value, gain: string): Value =>
+    g.node('SimplifiedLayerNormalization', [x, weight(gain)], { axis: -1, epsilon: { float: config.rmsEps } });
+
+  const attention = (x: Value, i: number): Value => {
+    const layer = layerNames(i);
+    const project = (name: string, count: number): Value =>
+      g.reshape(g.linear(x, weight(name)), [B, S, count * headDim]);
+    const cache = (name: string): Value => g.input(name, 'float32', [B, kvHeads, Tmax, headDim]);
+    const [context, key, value] = g.nodeOutputs(
+      'GroupQueryAttention',
+      [
+        project(layer.q, heads),
+        project(layer.k, kvHeads),
+        project(layer.v, kvHeads),
+        cache(io.pastKey(i)),
+        cache(io.pastValue(i)),
+        lastPosition,
+        totalLength,
+        cos,
+        sin,
+      ],
+      {
+        num_heads: heads,
+        kv_num_heads: kvHeads,
+        do_rotary: 1,
+        rotary_interleaved: 0,
+        scale: { float: 1 / Math.sqrt(headDim) },
+      },
+    ) as [Value, Value, Value];
+    g.output(io.presentKey(i), key);
+    g.output(io.presentValue(i), value);
+    return g.linear(g.reshape(context, [B * S, heads * headDim]), weight(layer.o));
+  };
+
+  const mlp = (x: Value, i: number): Value => {
+    const layer = layerNames(i);
+    const silu = g.node('QuickGelu', [g.linear(x, weight(layer.gate))], { alpha: { float: 1 } });
+    return g.linear(g.mul(silu, g.linear(x, weight(layer.up))), weight(layer.down));
+  };
+
+  let x = g.node('Gather', [weight(EMBEDDING), g.input(io.ids, 'int64', [B * S])]);
+  for (let i = 0; i < config.layers; i++) {
+    x = g.add(x, attention(norm(x, layerNames(i).inputNorm), i));
+    x = g.add(x, mlp(norm(x, layerNames(i).mlpNorm), i));
+  }
+  const last = S > 1 ? g.node('Gather', [x, g.input(io.lastIndex, 'int64', [B])]) : x;
+  const logits = g.linear(norm(last, FINAL_NORM), weight(headName(config)));
+  g.output(io.logprobs, g.node('LogSoftmax', [logits]));
+  g.output(
+    io.probabilities,
+    g.node('Softmax', [g.mul(logits, g.input(io.inverseTemperature, 'float32', [B, 1]))]),
+  );
+  return g;
+}
