@@ -1,1 +1,16 @@
 export * from './types.js';
+export { createRun, openRun, type CreateRunOptions } from './run.js';
+export type { Checkpoint, FileHashes } from './checkpoint-files.js';
+export { listRuns, readRun, type RunReader, type RunSummary } from './reader.js';
+export { diffRuns, type RunDifference } from './diff.js';
+export {
+  COMPARED_METRICS,
+  compareRuns,
+  metricValue,
+  summariseMetric,
+  type MetricSummary,
+  type RunComparison,
+} from './compare.js';
+export { looksSecret, redact, REDACTED } from './redact.js';
+export type { RunFile } from './manifest.js';
+export type { LockHolder } from './lock.js';
