@@ -1,0 +1,23 @@
+/**
+ * DAPO's dynamic sampling (arXiv 2503.14476 section 3.2, Algorithm 1; verl-recipe dapo/dapo_ray_trainer.py): prompts whose
+ * samples are all right or all wrong carry no signal, so they are dropped and more prompts are sampled until an
+ * iteration has its number. Groups beyond that number are thrown away, not carried over.
+ */
+
+/** A group is kept when 0 < accuracy < 1, counted on raw correctness and over samples that have a verdict. */
+export function isMixed(correct: number, graded: number): boolean {
+  return correct > 0 && correct < graded;
+}
+
+export interface DynamicSamplingLimits {
+  /** Groups an iteration trains on. */
+  wanted: number;
+  /** Generation batches an iteration may take; 0: no limit, as in the reference code. */
+  maxBatches: number;
+}
+
+/** What to do with `kept` groups after `batches` generation batches. */
+export function nextMove(kept: number, batches: number, limits: DynamicSamplingLimits): 'train' | 'generate' | 'limit' {
+  if (kept >= limits.wanted) return 'train';
+  return limits.maxBatches > 0 && batches >= limits.maxBatches ? 'limit' : 'generate';
+}

@@ -1,0 +1,18 @@
+export { groupAdvantages, type GroupAdvantageOptions } from './advantages.js';
+export { AGGREGATIONS, tokenWeights, type Aggregation } from './aggregation.js';
+export { hasFilters, parseRlConfig, rlConfigSchema, type RlConfig } from './config.js';
+export { isMixed, nextMove, type DynamicSamplingLimits } from './dynamic-sampling.js';
+export {
+  clippedSurrogate,
+  clippedSurrogateToken,
+  importanceSampling,
+  ppoClip,
+  surrogateAtRatioOne,
+  type ClipBounds,
+  type SurrogateOptions,
+  type TokenLoss,
+} from './losses.js';
+export { MISSING_REASONS, missingReason, missingRewardAccount, type MissingReason } from './missing-reward.js';
+export type { Attempt, Group, Rendering } from './rollouts.js';
+export { baseReward, softOverlongPunishment } from './shaping.js';
+export { trainRl, type TrainRlOptions, type TrainRlResult, type Validation } from './trainer.js';
