@@ -173,9 +173,13 @@ export type ModelSource =
   | { kind: 'folder'; path: string }
   | {
       kind: 'random';
+      /** As a Hugging Face config.json has it. */
       config: Record<string, unknown>;
       seed: number;
-      /** tokenizer folder, for export and stop strings */ tokenizerPath?: string;
+      /** Standard deviation of the random matrices; default 0.02. */
+      initStd?: number;
+      /** Folder with the tokenizer, for stop strings. */
+      tokenizerPath?: string;
     };
 
 export interface OpenModelOptions {

@@ -164,8 +164,12 @@ describe('gradient rules against central differences', () => {
             j === i ? data.map((value, k) => value + sign * step * (direction[k] as number)) : data,
           );
         const numeric =
-          ((await weightedSum(test, shifted(1), weights)) - (await weightedSum(test, shifted(-1), weights))) / (2 * step);
-        const exact = (analytic[`d_x${i}`] as Float32Array).reduce((sum, value, k) => sum + value * (direction[k] as number), 0);
+          ((await weightedSum(test, shifted(1), weights)) - (await weightedSum(test, shifted(-1), weights))) /
+          (2 * step);
+        const exact = (analytic[`d_x${i}`] as Float32Array).reduce(
+          (sum, value, k) => sum + value * (direction[k] as number),
+          0,
+        );
         expect(Math.abs(exact - numeric)).toBeLessThan(2e-3 * Math.max(1, Math.abs(exact)));
       }
     });

@@ -1,10 +1,11 @@
+import type * as Onnx from 'onnxruntime-node';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { HoneError, messageOf } from '../../core/index.js';
 import { encodeModel, NO_COPY_OUTPUT } from './graph/encode.js';
 import type { Graph } from './graph/graph.js';
 import { sizeOf, type DType, type Shape } from './graph/values.js';
 
-type Ort = typeof import('onnxruntime-node');
+type Ort = typeof Onnx;
 export type { Tensor };
 
 let loaded: Ort | undefined;
@@ -17,10 +18,14 @@ export async function loadOrt(): Promise<Ort> {
     loaded = module.default ?? module;
     return loaded;
   } catch (cause) {
-    throw new HoneError('resource', `the local engine needs onnxruntime-node, which did not load: ${messageOf(cause)}`, {
-      hint: 'install it with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0',
-      cause,
-    });
+    throw new HoneError(
+      'resource',
+      `the local engine needs onnxruntime-node, which did not load: ${messageOf(cause)}`,
+      {
+        hint: 'install it with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0',
+        cause,
+      },
+    );
   }
 }
 

@@ -69,8 +69,7 @@ const gemm: GradientRule = ({ g, node, x, dy, wants }) => {
   if (intAttribute(node.attributes, 'transA')) throw new Error('Gemm with transA has no gradient rule');
   const transB = intAttribute(node.attributes, 'transB');
   const da = wants(0) ? g.node('Gemm', [dy, b], { transB: transB ? 0 : 1 }) : undefined;
-  const db = (): Value =>
-    transB ? g.node('Gemm', [dy, a], { transA: 1 }) : g.node('Gemm', [a, dy], { transA: 1 });
+  const db = (): Value => (transB ? g.node('Gemm', [dy, a], { transA: 1 }) : g.node('Gemm', [a, dy], { transA: 1 }));
   const c = x[2];
   return [da, wants(1) ? db() : undefined, ...(c ? [unbroadcast(g, dy, c.shape)] : [])];
 };
@@ -146,7 +145,12 @@ export const GRADIENTS: Record<OpName, GradientRule> = {
   Expand: ({ g, x, dy }) => [unbroadcast(g, dy, input(x, 0).shape)],
   Transpose: ({ g, node, dy }) => {
     const perm = intsAttribute(node.attributes, 'perm');
-    return [g.transpose(dy, perm.map((_, axis) => perm.indexOf(axis)))];
+    return [
+      g.transpose(
+        dy,
+        perm.map((_, axis) => perm.indexOf(axis)),
+      ),
+    ];
   },
   Gather: gather,
   GatherElements: ({ g, x, dy }) => {

@@ -44,7 +44,8 @@ export class Graph {
   }
 
   constant(data: ConstantData, shape: Shape): Value {
-    if (data.length !== sizeOf(shape)) throw new Error(`constant of ${data.length} elements for shape [${shape.join()}]`);
+    if (data.length !== sizeOf(shape))
+      throw new Error(`constant of ${data.length} elements for shape [${shape.join()}]`);
     const dtype = data instanceof Float32Array ? 'float32' : data instanceof Int32Array ? 'int32' : 'int64';
     const value = this.#value(dtype, shape);
     this.constants.push({ value, data });

@@ -29,9 +29,7 @@ export function intsAttribute(attributes: Attributes, name: string): readonly nu
 const unary: OpSpec = { infer: (inputs) => [{ dtype: first(inputs).dtype, shape: first(inputs).shape }] };
 
 const binary: OpSpec = {
-  infer: (inputs) => [
-    { dtype: first(inputs).dtype, shape: broadcastShapes(first(inputs).shape, at(inputs, 1).shape) },
-  ],
+  infer: (inputs) => [{ dtype: first(inputs).dtype, shape: broadcastShapes(first(inputs).shape, at(inputs, 1).shape) }],
 };
 
 const comparison: OpSpec = {
@@ -54,7 +52,9 @@ const shaped: OpSpec = {
 /** Logical shape of a FusedMatMul operand: leading dimension moved behind the batch, last two swapped. */
 function operandShape(shape: Shape, transpose: number, transposeBatch: number): number[] {
   const rank = shape.length;
-  const moved = transposeBatch ? [...shape.slice(1, rank - 1), shape[0] as number, shape[rank - 1] as number] : [...shape];
+  const moved = transposeBatch
+    ? [...shape.slice(1, rank - 1), shape[0] as number, shape[rank - 1] as number]
+    : [...shape];
   if (transpose) [moved[rank - 2], moved[rank - 1]] = [moved[rank - 1] as number, moved[rank - 2] as number];
   return moved;
 }
@@ -129,9 +129,18 @@ export const OPS = {
   FusedMatMul: {
     domain: 'com.microsoft',
     infer: (inputs, attributes) => {
-      const a = operandShape(first(inputs).shape, intAttribute(attributes, 'transA'), intAttribute(attributes, 'transBatchA'));
-      const b = operandShape(at(inputs, 1).shape, intAttribute(attributes, 'transB'), intAttribute(attributes, 'transBatchB'));
-      if (a.at(-1) !== b.at(-2)) throw new Error(`FusedMatMul: inner dimensions of [${a.join()}] and [${b.join()}] differ`);
+      const a = operandShape(
+        first(inputs).shape,
+        intAttribute(attributes, 'transA'),
+        intAttribute(attributes, 'transBatchA'),
+      );
+      const b = operandShape(
+        at(inputs, 1).shape,
+        intAttribute(attributes, 'transB'),
+        intAttribute(attributes, 'transBatchB'),
+      );
+      if (a.at(-1) !== b.at(-2))
+        throw new Error(`FusedMatMul: inner dimensions of [${a.join()}] and [${b.join()}] differ`);
       return [{ dtype: 'float32', shape: [...a.slice(0, -1), b.at(-1) as number] }];
     },
   },

@@ -29,7 +29,8 @@ export function broadcastShapes(a: Shape, b: Shape): number[] {
   return Array.from({ length: rank }, (_, i) => {
     const left = a[i - rank + a.length] ?? 1;
     const right = b[i - rank + b.length] ?? 1;
-    if (left !== right && left !== 1 && right !== 1) throw new Error(`cannot broadcast [${a.join()}] with [${b.join()}]`);
+    if (left !== right && left !== 1 && right !== 1)
+      throw new Error(`cannot broadcast [${a.join()}] with [${b.join()}]`);
     return Math.max(left, right);
   });
 }

@@ -92,9 +92,6 @@ export function samplingGraph(config: ModelConfig, { B, S, Tmax }: SamplingGraph
   const last = S > 1 ? g.node('Gather', [x, g.input(io.lastIndex, 'int64', [B])]) : x;
   const logits = g.linear(norm(last, FINAL_NORM), weight(headName(config)));
   g.output(io.logprobs, g.node('LogSoftmax', [logits]));
-  g.output(
-    io.probabilities,
-    g.node('Softmax', [g.mul(logits, g.input(io.inverseTemperature, 'float32', [B, 1]))]),
-  );
+  g.output(io.probabilities, g.node('Softmax', [g.mul(logits, g.input(io.inverseTemperature, 'float32', [B, 1]))]));
   return g;
 }

@@ -88,8 +88,7 @@ class LlamaTraining {
     const q = this.#rotated(x, this.weight(layer.q), heads);
     const k = g.reshape(this.#rotated(x, this.weight(layer.k), kvHeads), [T, B, kvHeads, headDim]);
     const v = g.reshape(g.linear(x, this.weight(layer.v)), [T, B, kvHeads, headDim]);
-    const grouped =
-      group === 1 ? q : g.transpose(g.reshape(q, [T, B, kvHeads, group, headDim]), [0, 3, 1, 2, 4]);
+    const grouped = group === 1 ? q : g.transpose(g.reshape(q, [T, B, kvHeads, group, headDim]), [0, 3, 1, 2, 4]);
     const rows = g.reshape(grouped, [T * group, B, kvHeads, headDim]);
     const scores = g.node('FusedMatMul', [rows, k], {
       transBatchA: 1,
@@ -140,9 +139,7 @@ export function trainingGraph(config: ModelConfig, key: TrainingGraphKey): Graph
   const logprobs_NV = g.node('LogSoftmax', [model.logits()]);
   const logprob = g.node('GatherElements', [logprobs_NV, g.input(IO.targets, 'int64', [N, 1])]);
   g.output(IO.logprobs, logprob);
-  const entropy = key.entropy
-    ? g.neg(g.sum(g.mul(g.node('Exp', [logprobs_NV]), logprobs_NV), [1]))
-    : undefined;
+  const entropy = key.entropy ? g.neg(g.sum(g.mul(g.node('Exp', [logprobs_NV]), logprobs_NV), [1])) : undefined;
   if (entropy) g.output(IO.entropy, entropy);
   if (!key.backward) return g;
 

@@ -1,0 +1,256 @@
+import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { HoneError } from '../../core/index.js';
+import { parseModelConfig, toHfConfig, type ModelConfig } from '../../model/index.js';
+import type { ModelInfo, OpenModelOptions, OptimResult, OptimStep, Sample, SampleRequest } from '../types.js';
+import { Parameters } from './parameters.js';
+import { Sampling, type SamplingHooks } from './sampling.js';
+import type { SessionOptions } from './session.js';
+import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
+
+export interface BackendOptions extends SessionOptions {
+  /** Bound for the estimated memory of all training sessions of one model. */
+  sessionBytes: number;
+}
+
+const DEFAULTS = { tokensPerMicroBatch: 1024, samplingSlots: 64 } as const;
+
+export interface Opened {
+  handle: number;
+  info: ModelInfo;
+  version: number;
+}
+
+export interface NamedTensor {
+  name: string;
+  shape: number[];
+  data: Float32Array;
+}
+
+interface ModelEntry {
+  kind: 'model';
+  config: ModelConfig;
+  options: OpenModelOptions;
+  training: Training;
+  sampling: Sampling;
+}
+
+interface SamplerEntry {
+  kind: 'sampler';
+  sampling: Sampling;
+  /** Weights version it was made at; a live sampler is refused once the weights have moved on. */
+  version: number;
+  /** Where its tokenizer lies, for stop strings. */
+  options: OpenModelOptions;
+  /** A snapshot owns its weights and graphs; a live sampler borrows the model's. */
+  owned: boolean;
+}
+
+/**
+ * The local engine's side of the fence: weights, graphs and everything that blocks. Runs in a worker thread, or in
+ * the caller's own. Objects are known by number to the other side.
+ */
+export class Backend {
+  readonly #entries = new Map<number, ModelEntry | SamplerEntry>();
+  #next = 1;
+
+  constructor(private readonly options: BackendOptions) {}
+
+  #add(entry: ModelEntry | SamplerEntry): number {
+    this.#entries.set(this.#next, entry);
+    return this.#next++;
+  }
+
+  #model(handle: number): ModelEntry {
+    const entry = this.#entries.get(handle);
+    if (entry?.kind !== 'model') throw new HoneError('usage', 'this model has been disposed of');
+    return entry;
+  }
+
+  async open(options: OpenModelOptions): Promise<Opened> {
+    const { source } = options;
+    if (source.kind === 'random') {
+      const config = parseModelConfig(source.config, 'model config');
+      return this.#opened(config, options, await Parameters.random(config, source.seed, source.initStd));
+    }
+    const file = join(source.path, 'config.json');
+    const config = withEosIds(parseModelConfig(await readJsonFile(file), file), await generationConfig(source.path));
+    return this.#opened(config, options, await Parameters.load(config, source.path));
+  }
+
+  #opened(config: ModelConfig, options: OpenModelOptions, parameters: Parameters): Opened {
+    const training = new Training(parameters, {
+      ...this.options,
+      tokensPerMicroBatch: options.tokensPerMicroBatch ?? DEFAULTS.tokensPerMicroBatch,
+    });
+    const handle = this.#add({
+      kind: 'model',
+      config,
+      options,
+      training,
+      sampling: this.#sampling(parameters, options),
+    });
+    const info: ModelInfo = {
+      architecture: config.architecture,
+      parameters: parameters.count,
+      vocabSize: config.vocabSize,
+      maxContext: options.maxContext ?? config.maxContext,
+    };
+    return { handle, info, version: parameters.version };
+  }
+
+  #sampling(parameters: Parameters, options: OpenModelOptions): Sampling {
+    return new Sampling(
+      parameters,
+      { eosIds: parameters.config.eosIds },
+      {
+        ...this.options,
+        slots: options.samplingSlots ?? DEFAULTS.samplingSlots,
+        maxContext: options.maxContext ?? parameters.config.maxContext,
+      },
+    );
+  }
+
+  forward(handle: number, sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+    return this.#model(handle).training.forward(sequences, entropy, temperature);
+  }
+
+  backward(
+    handle: number,
+    sequences: Sequence[],
+    coefficients: Coefficients,
+    temperature: number,
+  ): Promise<TokenOutputs> {
+    return this.#model(handle).training.backward(sequences, coefficients, temperature);
+  }
+
+  async optimStep(handle: number, step: OptimStep): Promise<{ result: OptimResult; version: number }> {
+    const { training } = this.#model(handle);
+    const result = training.optimStep(step);
+    return { result, version: training.parameters.version };
+  }
+
+  async zeroGrad(handle: number): Promise<void> {
+    this.#model(handle).training.zeroGrad();
+  }
+
+  async snapshot(handle: number): Promise<Pick<Opened, 'handle' | 'version'>> {
+    const { training, options } = this.#model(handle);
+    const parameters = await training.parameters.copy();
+    parameters.version = training.parameters.version;
+    const sampling = this.#sampling(parameters, options);
+    const { version } = parameters;
+    return { handle: this.#add({ kind: 'sampler', sampling, version, options, owned: true }), version };
+  }
+
+  async liveSampler(handle: number): Promise<Pick<Opened, 'handle' | 'version'>> {
+    const { training, sampling, options } = this.#model(handle);
+    const { version } = training.parameters;
+    return { handle: this.#add({ kind: 'sampler', sampling, version, options, owned: false }), version };
+  }
+
+  async clone(handle: number): Promise<Opened> {
+    const { training, config, options } = this.#model(handle);
+    return this.#opened(config, options, await training.parameters.copy());
+  }
+
+  /** Weights of `handle` <- keep * own + (1 - keep) * other's. @returns the new version. */
+  async lerp(handle: number, other: number, keep: number): Promise<number> {
+    const { parameters } = this.#model(handle).training;
+    parameters.lerpFrom(this.#model(other).training.parameters, keep);
+    return parameters.version;
+  }
+
+  async save(handle: number, folder: string): Promise<void> {
+    await this.#model(handle).training.save(folder);
+  }
+
+  async load(handle: number, folder: string): Promise<number> {
+    const { training } = this.#model(handle);
+    await training.load(folder);
+    return training.parameters.version;
+  }
+
+  async writeWeights(handle: number, file: string): Promise<Record<string, unknown>> {
+    const { training, config } = this.#model(handle);
+    await training.parameters.write(file);
+    return toHfConfig(config);
+  }
+
+  async tensors(handle: number, what: 'weights' | 'gradients'): Promise<NamedTensor[]> {
+    const { training } = this.#model(handle);
+    const { shapes, arrays } = training.parameters;
+    return [...(what === 'weights' ? arrays : training.gradients)].map(([name, data]) => ({
+      name,
+      shape: shapes.get(name) ?? [],
+      data: data.slice(),
+    }));
+  }
+
+  async sample(handle: number, requests: SampleRequest[], hooks: SamplingHooks): Promise<Sample[][]> {
+    const entry = this.#entries.get(handle);
+    if (entry?.kind !== 'sampler') throw new HoneError('usage', 'this sampler has been disposed of, or its model has');
+    const { sampling, version } = entry;
+    if (sampling.parameters.version !== version) {
+      throw new HoneError('usage', `a live sampler of weights version ${version} is used after an update`, {
+        hint: 'Take a new liveSampler() after each update, or a snapshot() that keeps its weights.',
+      });
+    }
+    if (requests.some(({ params }) => params.stop?.length)) await this.#needTokenBytes(entry);
+    return sampling.sample(requests, hooks);
+  }
+
+  async #needTokenBytes({ sampling, options }: SamplerEntry): Promise<void> {
+    const { source } = options;
+    const path = source.kind === 'folder' ? source.path : source.tokenizerPath;
+    if (sampling.vocabulary.tokenBytes || !path) return;
+    const { loadTokenizer } = (await import('../../model/index.js')) as unknown as {
+      loadTokenizer(p: string): Promise<{ tokenBytes(id: number): Uint8Array }>;
+    };
+    const tokenizer = await loadTokenizer(path);
+    sampling.vocabulary.tokenBytes = (id) => tokenizer.tokenBytes(id);
+  }
+
+  async dispose(handle: number): Promise<void> {
+    const entry = this.#entries.get(handle);
+    if (!entry) return;
+    this.#entries.delete(handle);
+    if (entry.kind === 'sampler') {
+      if (entry.owned) await entry.sampling.dispose();
+      return;
+    }
+    for (const [number, other] of this.#entries) {
+      if (other.kind === 'sampler' && other.sampling === entry.sampling) this.#entries.delete(number);
+    }
+    await entry.training.dispose();
+    await entry.sampling.dispose();
+  }
+}
+
+async function readJsonFile(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch (cause) {
+    throw new HoneError('input', 'is missing or is not JSON', {
+      where: file,
+      hint: 'Give a model folder (hone models import makes one).',
+      cause,
+    });
+  }
+}
+
+async function generationConfig(folder: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(join(folder, 'generation_config.json'), 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new HoneError('input', 'is not JSON', { where: join(folder, 'generation_config.json'), cause: error });
+  }
+}
+
+/** generation_config.json may name more end tokens than config.json; any of them ends a reply. */
+function withEosIds(config: ModelConfig, generation: unknown): ModelConfig {
+  const listed = (generation as { eos_token_id?: unknown } | null)?.eos_token_id;
+  const more = [listed].flat().filter((id): id is number => Number.isInteger(id));
+  return { ...config, eosIds: [...new Set([...config.eosIds, ...more])] };
+}

@@ -1,0 +1,193 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoneError } from '../../core/index.js';
+import type {
+  Datum,
+  ForwardBackwardResult,
+  Loss,
+  LossResult,
+  ModelInfo,
+  ModelRole,
+  OptimResult,
+  OptimStep,
+  Outputs,
+  Sampler,
+  TrainableModel,
+} from '../types.js';
+import type { Opened } from './backend.js';
+import type { Channel } from './channel.js';
+import { LocalSampler, type Enqueue } from './sampler.js';
+import type { Coefficients, Sequence, TokenOutputs } from './training.js';
+
+function sequencesOf(data: readonly Datum[]): Sequence[] {
+  return data.map(({ input, target }, i) => {
+    if (input.length === 0) throw new HoneError('usage', `datum ${i} is empty`);
+    if (input.length !== target.length) {
+      throw new HoneError('usage', `datum ${i} has ${input.length} input and ${target.length} target tokens`);
+    }
+    return { input, target };
+  });
+}
+
+/** The derivatives a loss gave, complete and in shape. */
+function coefficientsOf(loss: Loss, result: LossResult, sequences: readonly Sequence[]): Coefficients {
+  const complete = (rows: Float32Array[] | undefined, name: string): Float32Array[] => {
+    const full = rows ?? sequences.map(({ input }) => new Float32Array(input.length));
+    const wrong = full.length !== sequences.length || full.some((row, i) => row.length !== sequences[i]?.input.length);
+    if (wrong) throw new HoneError('usage', `loss ${loss.name} returned ${name} of the wrong shape`);
+    return full;
+  };
+  const dLogprobs = complete(result.dLogprobs, 'dLogprobs');
+  return loss.needs.entropy ? { dLogprobs, dEntropy: complete(result.dEntropy, 'dEntropy') } : { dLogprobs };
+}
+
+function checkStep(step: OptimStep): void {
+  for (const [name, value] of Object.entries(step)) {
+    const finite = Number.isFinite(value) || (name === 'gradClipNorm' && value === Infinity);
+    if (!finite || value < 0)
+      throw new HoneError('usage', `must be a number from 0, not ${value}`, { where: `optimizer.${name}` });
+  }
+}
+
+/** A model whose weights live in the local engine's thread. */
+export class LocalModel implements TrainableModel {
+  readonly info: ModelInfo;
+  #version: number;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly channel: Channel,
+    private readonly opened: Opened,
+    readonly role: ModelRole,
+  ) {
+    this.info = opened.info;
+    this.#version = opened.version;
+  }
+
+  get weightsVersion(): number {
+    return this.#version;
+  }
+
+  /** Call order is effect order, also for calls of several steps. */
+  readonly #enqueue: Enqueue = (task) => {
+    const result = this.#tail.then(task);
+    this.#tail = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  };
+
+  forward(data: readonly Datum[], options: { entropy?: boolean; temperature?: number } = {}): Promise<Outputs> {
+    return this.#enqueue(() => this.#forward(sequencesOf(data), options.entropy ?? false, options.temperature ?? 1));
+  }
+
+  #forward(sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+    return this.channel.call('forward', [this.opened.handle, sequences, entropy, temperature]);
+  }
+
+  forwardBackward(
+    data: readonly Datum[],
+    loss: Loss,
+    options: { temperature?: number } = {},
+  ): Promise<ForwardBackwardResult> {
+    if (loss.needs.values) throw new HoneError('usage', `loss ${loss.name} needs a critic; this model is a policy`);
+    return this.#enqueue(() => this.#forwardBackward(data, loss, options.temperature ?? 1));
+  }
+
+  /**
+   * Any loss: forward, `loss.fn` here, then the fused forward and backward graph with its derivatives as coefficients.
+   * A linear loss: derivatives first, then the fused graph alone.
+   */
+  async #forwardBackward(data: readonly Datum[], loss: Loss, temperature: number): Promise<ForwardBackwardResult> {
+    const sequences = sequencesOf(data);
+    const entropy = loss.needs.entropy ?? false;
+    const zeros = (): Float32Array[] => sequences.map(({ input }) => new Float32Array(input.length));
+    const before: Outputs = loss.linear
+      ? { logprobs: zeros(), ...(entropy ? { entropy: zeros() } : {}) }
+      : await this.#forward(sequences, entropy, temperature);
+    const first = loss.fn(before, data);
+    const coefficients = coefficientsOf(loss, first, sequences);
+    const outputs = await this.channel.call('backward', [this.opened.handle, sequences, coefficients, temperature]);
+    const { lossSum, metrics } = loss.linear ? loss.fn(outputs, data) : first;
+    return { outputs, lossSum, metrics };
+  }
+
+  async optimStep(step: OptimStep): Promise<OptimResult> {
+    checkStep(step);
+    return this.#enqueue(async () => {
+      const { result, version } = await this.channel.call('optimStep', [this.opened.handle, step]);
+      this.#version = version;
+      return result;
+    });
+  }
+
+  zeroGrad(): Promise<void> {
+    return this.#enqueue(() => this.channel.call('zeroGrad', [this.opened.handle]));
+  }
+
+  async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<Sampler> {
+    return this.#enqueue(async () => {
+      const { handle, version } = await this.channel.call(method, [this.opened.handle]);
+      return new LocalSampler(this.channel, handle, version, this.info.maxContext, enqueue);
+    });
+  }
+
+  snapshot(): Promise<Sampler> {
+    return this.#sampler('snapshot', (task) => task());
+  }
+
+  liveSampler(): Promise<Sampler> {
+    return this.#sampler('liveSampler', this.#enqueue);
+  }
+
+  async cloneFrozen(): Promise<TrainableModel> {
+    return this.#enqueue(async () => {
+      const opened = await this.channel.call('clone', [this.opened.handle]);
+      return new LocalModel(this.channel, opened, this.role);
+    });
+  }
+
+  copyFrom(other: TrainableModel): Promise<void> {
+    return this.lerpFrom(other, 0);
+  }
+
+  async lerpFrom(other: TrainableModel, keep: number): Promise<void> {
+    if (!(other instanceof LocalModel) || other.channel !== this.channel) {
+      throw new HoneError('usage', 'weights can only be copied between models of one engine');
+    }
+    const others = other.#tail;
+    return this.#enqueue(async () => {
+      await others;
+      this.#version = await this.channel.call('lerp', [this.opened.handle, other.opened.handle, keep]);
+    });
+  }
+
+  save(folder: string): Promise<void> {
+    return this.#enqueue(() => this.channel.call('save', [this.opened.handle, folder]));
+  }
+
+  load(folder: string): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#version = await this.channel.call('load', [this.opened.handle, folder]);
+    });
+  }
+
+  export(folder: string): Promise<void> {
+    return this.#enqueue(async () => {
+      await mkdir(folder, { recursive: true });
+      const file = join(folder, 'model.safetensors');
+      const config = await this.channel.call('writeWeights', [this.opened.handle, file]);
+      await writeFile(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+    });
+  }
+
+  async tensors(what: 'weights' | 'gradients'): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
+    const list = await this.#enqueue(() => this.channel.call('tensors', [this.opened.handle, what]));
+    return new Map(list.map(({ name, shape, data }) => [name, { shape, data }]));
+  }
+
+  dispose(): Promise<void> {
+    return this.#enqueue(() => this.channel.call('dispose', [this.opened.handle]));
+  }
+}

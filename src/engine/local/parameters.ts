@@ -1,0 +1,148 @@
+import { HoneError, RandomStream } from '../../core/index.js';
+import { llamaTensorShapes, openSafetensors, writeSafetensors, type ModelConfig } from '../../model/index.js';
+import { loadOrt, tensorOf, type Tensor } from './session.js';
+
+/** Standard deviation of random matrices when the source does not say (transformers' initializer_range). */
+const INIT_STD = 0.02;
+
+/** A set of float32 arrays, one for each tensor of a model. */
+export type Arrays = Map<string, Float32Array>;
+
+export function zerosLike(arrays: Arrays): Arrays {
+  return new Map([...arrays].map(([name, data]) => [name, new Float32Array(data.length)]));
+}
+
+/** Norm gains are vectors; everything else is a matrix. */
+function isGain(shape: readonly number[]): boolean {
+  return shape.length === 1;
+}
+
+/**
+ * Standard normal draws for filling whole tensors: sfc32 (Chris Doty-Humphrey, PractRand) keyed by one Philox draw,
+ * since a counter-based draw for each of 10^8 weights would take minutes.
+ */
+function normals(seed: number, name: string, count: number, std: number): Float32Array {
+  const key = new RandomStream(seed, 'init', name).seed(0);
+  let [a, b, c, counter] = [key | 0, Math.floor(key / 0x100000000) | 0, 0x9e3779b9 | 0, 1];
+  const next = (): number => {
+    const t = (a + b + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = ((c << 21) | (c >>> 11)) + t;
+    c |= 0;
+    return ((t >>> 0) + 0.5) / 4294967296;
+  };
+  for (let i = 0; i < 16; i++) next();
+  const out = new Float32Array(count);
+  for (let i = 0; i < count; i += 2) {
+    const radius = std * Math.sqrt(-2 * Math.log(next()));
+    const angle = 2 * Math.PI * next();
+    out[i] = radius * Math.cos(angle);
+    if (i + 1 < count) out[i + 1] = radius * Math.sin(angle);
+  }
+  return out;
+}
+
+/** The weights of one model: arrays that optimiser and graphs share, and ONNX Runtime tensors over the same memory. */
+export class Parameters {
+  readonly tensors: Record<string, Tensor> = {};
+  /** Counts changes of the weights. */
+  version = 0;
+
+  private constructor(
+    readonly config: ModelConfig,
+    readonly shapes: Map<string, number[]>,
+    readonly arrays: Arrays,
+  ) {}
+
+  static async #over(config: ModelConfig, arrays: Arrays): Promise<Parameters> {
+    const parameters = new Parameters(config, llamaTensorShapes(config), arrays);
+    const ort = await loadOrt();
+    for (const [name, shape] of parameters.shapes) {
+      parameters.tensors[name] = tensorOf(ort, 'float32', shape, arrays.get(name));
+    }
+    return parameters;
+  }
+
+  /** Normal matrices of standard deviation `std`, gains of one. */
+  static random(config: ModelConfig, seed: number, std = INIT_STD): Promise<Parameters> {
+    const arrays = new Map(
+      [...llamaTensorShapes(config)].map(([name, shape]) => {
+        const count = shape.reduce((product, dim) => product * dim, 1);
+        return [name, isGain(shape) ? new Float32Array(count).fill(1) : normals(seed, name, count, std)];
+      }),
+    );
+    return Parameters.#over(config, arrays);
+  }
+
+  /** From a safetensors file or a folder of shards. @throws HoneError when a tensor is missing or misshapen. */
+  static async load(config: ModelConfig, path: string): Promise<Parameters> {
+    return Parameters.#over(config, await readArrays(path, llamaTensorShapes(config)));
+  }
+
+  copy(): Promise<Parameters> {
+    return Parameters.#over(this.config, new Map([...this.arrays].map(([name, data]) => [name, data.slice()])));
+  }
+
+  get count(): number {
+    return [...this.arrays.values()].reduce((sum, data) => sum + data.length, 0);
+  }
+
+  /** Decoupled weight decay is for matrices and embeddings only. */
+  decays(name: string): boolean {
+    return !isGain(this.shapes.get(name) ?? []);
+  }
+
+  /** this <- keep * this + (1 - keep) * other. */
+  lerpFrom(other: Parameters, keep: number): void {
+    for (const [name, mine] of this.arrays) {
+      const theirs = other.arrays.get(name);
+      if (theirs?.length !== mine.length) throw new HoneError('usage', `models of different shapes: ${name}`);
+      if (keep === 0) mine.set(theirs);
+      else
+        for (let i = 0; i < mine.length; i++) mine[i] = keep * (mine[i] as number) + (1 - keep) * (theirs[i] as number);
+    }
+    this.version++;
+  }
+
+  set(arrays: Arrays): void {
+    for (const [name, data] of arrays) this.arrays.get(name)?.set(data);
+    this.version++;
+  }
+
+  async write(file: string): Promise<void> {
+    await writeSafetensors(
+      file,
+      [...this.arrays].map(([name, data]) => [name, { shape: this.shapes.get(name) ?? [], data }] as const),
+    );
+  }
+}
+
+/** Reads the tensors of the given shapes, and refuses a file that lacks one or has it in another shape. */
+export async function readArrays(path: string, shapes: ReadonlyMap<string, readonly number[]>): Promise<Arrays> {
+  const file = await openSafetensors(path);
+  const present = new Set(file.names());
+  const arrays: Arrays = new Map();
+  for (const [name, shape] of shapes) {
+    if (!present.has(name)) {
+      throw new HoneError('input', `has no tensor ${name}, which config.json calls for`, {
+        where: path,
+        hint: 'Check that weights and config.json belong to the same model.',
+      });
+    }
+    const info = file.info(name);
+    if (info.shape.join() !== shape.join()) {
+      throw new HoneError(
+        'input',
+        `tensor ${name} is [${info.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`,
+        {
+          where: path,
+          hint: 'Check that weights and config.json belong to the same model.',
+        },
+      );
+    }
+    arrays.set(name, (await file.read(name)).data);
+  }
+  return arrays;
+}

@@ -1,0 +1,51 @@
+import { HoneError } from '../../core/index.js';
+import type { Sample, SampleOptions, SampleParams, Sampler, SampleRequest } from '../types.js';
+import type { Channel } from './channel.js';
+
+/** Runs a task after everything that was asked of the same model before. */
+export type Enqueue = <T>(task: () => Promise<T>) => Promise<T>;
+
+/** Checks what the caller's types cannot. @throws HoneError naming the parameter. */
+function check(params: SampleParams): void {
+  const bad = (name: string, rule: string): never => {
+    throw new HoneError('usage', `must be ${rule}`, { where: `sample.${name}` });
+  };
+  const whole = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least;
+  if (!whole(params.n, 1)) bad('n', 'a whole number from 1');
+  if (!whole(params.maxTokens, 1)) bad('maxTokens', 'a whole number from 1');
+  if (!whole(params.seed, 0)) bad('seed', 'a whole number from 0 to 2^53-1');
+  if (!(params.temperature >= 0 && params.temperature < Infinity)) bad('temperature', '0 or more');
+  if (params.topP !== undefined && !(params.topP > 0 && params.topP <= 1)) bad('topP', 'above 0 and at most 1');
+  if (params.minP !== undefined && !(params.minP >= 0 && params.minP <= 1)) bad('minP', 'from 0 to 1');
+  if (params.topK !== undefined && !whole(params.topK, 0)) bad('topK', 'a whole number; 0 is off');
+  if (params.stop?.includes('')) bad('stop', 'a list of strings that are not empty');
+}
+
+export class LocalSampler implements Sampler {
+  constructor(
+    private readonly channel: Channel,
+    private readonly handle: number,
+    readonly weightsVersion: number,
+    readonly maxContext: number,
+    private readonly enqueue: Enqueue,
+  ) {}
+
+  async sample(promptTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]> {
+    const [samples] = await this.sampleBatch([{ promptTokens, params }], options);
+    return samples as Sample[];
+  }
+
+  async sampleBatch(requests: readonly SampleRequest[], options: SampleOptions = {}): Promise<Sample[][]> {
+    for (const { params } of requests) check(params);
+    return this.enqueue(() =>
+      this.channel.call('sample', [this.handle, requests.slice()], {
+        aborted: () => options.signal?.aborted ?? false,
+        progress: (done, total, tokens) => options.onProgress?.(done, total, tokens),
+      }),
+    );
+  }
+
+  async dispose(): Promise<void> {
+    await this.enqueue(() => this.channel.call('dispose', [this.handle]));
+  }
+}

@@ -1,0 +1,40 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { InlineChannel, toWire, type FromWorker, type ToWorker } from './channel.js';
+import type { BackendOptions } from './backend.js';
+
+/** Entry of the worker thread: carries messages to an inline channel and back. */
+
+const port = parentPort;
+if (!port) throw new Error('engine/local/thread is the entry of a worker thread');
+
+const channel = new InlineChannel(workerData as BackendOptions);
+const aborted = new Set<number>();
+
+/** The memory behind a result, handed over instead of copied. */
+function buffersOf(value: unknown, found: ArrayBuffer[] = []): ArrayBuffer[] {
+  if (ArrayBuffer.isView(value)) {
+    if (value.buffer instanceof ArrayBuffer && value.byteLength === value.buffer.byteLength) found.push(value.buffer);
+  } else if (Array.isArray(value)) value.forEach((item) => buffersOf(item, found));
+  else if (value && typeof value === 'object') Object.values(value).forEach((item) => buffersOf(item, found));
+  return found;
+}
+
+port.on('message', (message: ToWorker) => {
+  if ('abort' in message) {
+    aborted.add(message.abort);
+    return;
+  }
+  const { id, method, args } = message;
+  const send = (reply: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(reply, transfer);
+  const hooks = {
+    aborted: () => aborted.has(id),
+    progress: (done: number, total: number, tokens: number) => send({ id, progress: [done, total, tokens] }),
+  };
+  channel
+    .call(method, args as never, hooks)
+    .then(
+      (value) => send({ id, value }, buffersOf(value)),
+      (error: unknown) => send({ id, error: toWire(error) }),
+    )
+    .finally(() => aborted.delete(id));
+});
