@@ -15,3 +15,6 @@ export {
   type TensorInfo,
   type TensorSource,
 } from './safetensors.js';
+export { loadTokenizer } from './tokenizer.js';
+export { createCharTokenizer, writeCharTokenizer } from './char-tokenizer.js';
+export { importGguf } from './gguf/import.js';
