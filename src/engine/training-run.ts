@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { HoneError, type Progress } from '../core/index.js';
+import type { CheckpointState, MetricsLine, Run } from '../runs/types.js';
+import type { TrainableModel } from './types.js';
+
+/** What every trainer has to remember between iterations; trainers may add fields of their own. */
+export const trainingStateSchema = z.strictObject({
+  /** Position in the walk over problems or examples. */
+  cursor: z.number(),
+  /** Updates done since the start of the run: the schedule's clock. */
+  updates: z.number(),
+  /** Updates skipped in a row up to now, for a non-finite loss or gradient. */
+  skippedInARow: z.number(),
+  /** Best validation score so far. */
+  bestScore: z.number().nullable(),
+});
+export type TrainingState = z.infer<typeof trainingStateSchema>;
+
+export interface ResumePoint {
+  folder: string;
+  state: CheckpointState;
+}
+
+export interface TrainingRunOptions {
+  model: TrainableModel;
+  /** Absent: nothing is written. */
+  run: Run | undefined;
+  progress: Progress;
+  signal: AbortSignal | undefined;
+  /** Planned iterations. */
+  iterations: number;
+  /** Iterations between checkpoints. */
+  checkpointEvery: number;
+}
+
+/**
+ * The bookkeeping of a training run that all trainers share: where it stands, when a checkpoint is due, how it goes on
+ * from one, and how it ends when the user asks or numbers blow up.
+ */
+export class TrainingRun {
+  readonly #options: TrainingRunOptions;
+  /** Iterations completed. */
+  iteration = 0;
+  state: TrainingState = { cursor: 0, updates: 0, skippedInARow: 0, bestScore: null };
+  lastMetrics: MetricsLine | undefined;
+  /** Iteration of the newest checkpoint; undefined: none. */
+  #saved: number | undefined;
+
+  constructor(options: TrainingRunOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Puts model, counters and run folder back to a checkpoint.
+   * @throws HoneError('input') when the checkpoint was not written by a trainer.
+   */
+  async restore({ folder, state }: ResumePoint): Promise<void> {
+    const parsed = trainingStateSchema.safeParse(state.trainer);
+    if (!parsed.success)
+      throw new HoneError('input', 'the checkpoint does not hold the state of a trainer', {
+        where: folder,
+        hint: 'Resume it with the version and the kind of training that wrote it.',
+      });
+    const { model, run } = this.#options;
+    await model.load(folder);
+    await run?.truncateTo(state.iteration);
+    this.state = parsed.data;
+    this.iteration = state.iteration;
+    this.#saved = state.iteration;
+    this.lastMetrics = (await run?.readMetrics())?.at(-1);
+  }
+
+  /** Marks an iteration as done. Checkpoints are due by cadence, at the planned end, and at a new best score. */
+  async complete(metrics: MetricsLine, score: number | undefined): Promise<void> {
+    this.iteration = metrics.iteration;
+    this.lastMetrics = metrics;
+    const isBest = score !== undefined && score > (this.state.bestScore ?? -Infinity);
+    if (isBest) this.state.bestScore = score;
+    const { iterations, checkpointEvery } = this.#options;
+    if (isBest || this.iteration === iterations || this.iteration % checkpointEvery === 0) await this.checkpoint(score);
+  }
+
+  /** Saves the last completed iteration, unless that is saved already. */
+  async checkpoint(score?: number): Promise<void> {
+    const { run, model } = this.#options;
+    if (!run || this.#saved === this.iteration) return;
+    await run.saveCheckpoint({ iteration: this.iteration, score, trainer: { ...this.state } }, (folder) =>
+      model.save(folder),
+    );
+    this.#saved = this.iteration;
+  }
+
+  /** @throws HoneError('interrupted') when the user asked to stop, after saving the last completed iteration. */
+  async stopIfAborted(): Promise<void> {
+    if (!this.#options.signal?.aborted) return;
+    await this.checkpoint();
+    this.#options.progress.end();
+    throw this.interrupted(`after iteration ${this.iteration} of ${this.#options.iterations}`);
+  }
+
+  interrupted(when: string): HoneError {
+    const path = this.#options.run?.path;
+    const canResume = path !== undefined && this.#saved !== undefined;
+    const hint = canResume ? `Go on with: hone resume ${path}` : 'Nothing was saved: start again.';
+    return new HoneError('interrupted', `stopped ${when}`, { hint });
+  }
+
+  /** The error that ends a run whose last `inARow` updates had a non-finite loss or gradient. */
+  diverged(iteration: number, inARow: number, lr: number): HoneError {
+    const kept =
+      this.#saved === undefined ? 'no checkpoint was due yet' : `the checkpoint of iteration ${this.#saved} is kept`;
+    const file = this.#options.run ? `${this.#options.run.path}/metrics.jsonl, ` : '';
+    return new HoneError('numeric', `${inARow} updates in a row had a non-finite loss or gradient; ${kept}`, {
+      where: `${file}iteration ${iteration}`,
+      hint: `Lower optimizer.lr (now ${lr}), or set optimizer.gradClipNorm and more optimizer.warmupUpdates, and train again.`,
+    });
+  }
+}

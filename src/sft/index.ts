@@ -1,0 +1,11 @@
+export { parseSftConfig, sftConfigSchema, type SftConfig } from './config.js';
+export {
+  fit,
+  listSource,
+  promptResponseExample,
+  tokenMeanDatums,
+  type SftExample,
+  type SftSource,
+} from './examples.js';
+export { crossEntropy } from './loss.js';
+export { evaluationLoss, trainSft, type SftValidation, type TrainSftOptions, type TrainSftResult } from './trainer.js';
