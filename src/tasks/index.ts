@@ -1,9 +1,17 @@
 export * from './types.js';
-export {
-  lastDigitOptions,
-  lastDigitSkills,
-  lastDigitTask,
-  type LastDigitOptions,
-  type LastDigitSkills,
-} from './last-digit.js';
+export { ANSWER_RULES, extractAnswer, type AnswerPolicy, type AnswerRule, type ExtractedAnswer } from './answers.js';
+export { arithmeticTask, type ArithmeticOptions } from './arithmetic.js';
+export { benchmarkNames, benchmarkOf, fingerprint } from './benchmarks.js';
+export { countdownTask, type CountdownOptions } from './countdown.js';
+export { datasetTask, gradeAnswer, type DatasetOptions, type DatasetReport, type DatasetTask } from './dataset.js';
+export { defineTask, type TaskDefinition } from './define.js';
+export { lastDigitSkills, lastDigitTask, type LastDigitOptions, type LastDigitSkills } from './last-digit.js';
+export { loadTask } from './load.js';
+export { gradeNumeric, normalizeText, parseNumber, type Comparison, type Grader } from './numeric.js';
+export { pathTask, type PathOptions } from './path.js';
+export { gsm8kTask, mathTask } from './presets.js';
+export { listTasks, type TaskEntry } from './registry.js';
 export { renderDemonstration, renderPrompt, responseText, type RenderModel } from './render.js';
+export { drawnSource, splitOf, type Draft } from './split.js';
+export { gradeGold, validateTask, type Validation, type ValidationFailure } from './validate.js';
+export { correct, noVerdict, wrong } from './verdicts.js';

@@ -56,9 +56,12 @@ export interface Demonstration {
 }
 
 export interface ProblemSource {
-  /** Number of problems; Infinity for a procedural family. */
+  /** Number of distinct problems; Infinity for a family that draws them. */
   readonly size: number;
-  /** Problem `index`, a pure function of (task options, seed, index). */
+  /**
+   * Problem `index`, a pure function of (task options, split, seed, index). Defined for every index >= 0: from `size` on,
+   * the problems come again in a new order.
+   */
   at(index: number): Problem;
 }
 
@@ -80,6 +83,8 @@ export interface Task {
   grade(problem: Problem, response: Response, context?: { signal?: AbortSignal }): Promise<Verdict>;
   /** Demonstrations, where the task can make them. `plain`: a straight solution; `search`: trial, error and self-verification. */
   demonstrate?(problem: Problem, style: 'plain' | 'search', random: RandomStream): Demonstration;
+  /** A text that must grade correct, where the gold answer gives one: for checking gold against gold, not to imitate. */
+  goldResponse?(problem: Problem): string | undefined;
   environment?: Environment;
 }
 

@@ -1,0 +1,247 @@
+import { basename } from 'node:path';
+import { z } from 'zod';
+import { HoneError } from '../core/index.js';
+import { ANSWER_RULES, extractAnswer, type AnswerPolicy } from './answers.js';
+import { benchmarkOf, fingerprint } from './benchmarks.js';
+import { gradeNumeric, type Grader } from './numeric.js';
+import { parseOptions } from './options.js';
+import { readRows, type Row } from './rows.js';
+import { shuffledPasses, splitOf } from './split.js';
+import type { Demonstration, Problem, ProblemSource, Response, Split, Task, Verdict } from './types.js';
+import { correct, noVerdict, wrong } from './verdicts.js';
+
+export const datasetOptions = z.strictObject({
+  name: z.string().min(1).default('jsonl'),
+  description: z.string().optional(),
+  /** JSONL file of training problems. */
+  train: z.string().optional(),
+  /** JSONL file of test problems. Without it, one in five problems of `train` (by fingerprint) is held out. */
+  test: z.string().optional(),
+  /** Names of the fields of a row. */
+  fields: z
+    .strictObject({
+      problem: z.string().default('problem'),
+      answer: z.string().default('answer'),
+      id: z.string().default('id'),
+      /** A worked solution to imitate, where there is one. */
+      solution: z.string().optional(),
+    })
+    .prefault({}),
+  /** The user turn; {problem} stands for the problem. */
+  prompt: z
+    .string()
+    .refine((text) => text.includes('{problem}'), 'has no {problem} in it')
+    .default('{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}.'),
+  system: z.string().optional(),
+  format: z.enum(['chat', 'raw']).default('chat'),
+  /** Rules by which the answer is read out of a response, in order; `default` is all of them. */
+  answer: z.union([z.literal('default'), z.array(z.enum(ANSWER_RULES)).min(1)]).default('default'),
+  maxTokens: z.int().min(1).default(1024),
+  /** What to do with training rows that are problems of a known benchmark: stop, leave them out, or train on them. */
+  benchmarkRows: z.enum(['refuse', 'drop', 'keep']).default('refuse'),
+});
+export type DatasetOptions = z.input<typeof datasetOptions>;
+type Parsed = z.output<typeof datasetOptions>;
+
+interface Example {
+  id: string;
+  problem: string;
+  answer: string;
+  solution?: string;
+}
+
+/** What became of the rows of a split. */
+export interface DatasetReport {
+  /** Rows in the file. */
+  rows: number;
+  /** Problems of the split. */
+  problems: number;
+  /** Left out because the row's own `overlaps` names a benchmark. */
+  markedOverlaps: number;
+  /** Left out because the problem is in the shipped list of benchmark problems (benchmarkRows: drop). */
+  benchmarkRows: number;
+  /** Left out because the problem is also in the task's own test split. */
+  inTest: number;
+}
+
+export interface DatasetTask extends Task {
+  report(split: Split): DatasetReport;
+}
+
+type RawRow = Record<string, unknown>;
+
+function rowSchema({ fields }: Parsed): z.ZodType<RawRow> {
+  const text = z.string().min(1);
+  return z.looseObject({
+    [fields.problem]: text,
+    [fields.answer]: z.union([text, z.number()]),
+    [fields.id]: z.union([z.string(), z.number()]).optional(),
+    ...(fields.solution ? { [fields.solution]: text } : {}),
+  });
+}
+
+/** A gold answer given as a whole solution (#### 18 or \boxed{18}) is cut down to the answer. */
+function goldOf(text: string): string {
+  return extractAnswer(text, ['boxed', 'hash'])?.answer ?? text.trim();
+}
+
+function exampleOf({ line, value }: Row<RawRow>, { fields }: Parsed, split: Split): Example {
+  return {
+    id: String(value[fields.id] ?? `${split}-${line}`),
+    problem: String(value[fields.problem]),
+    answer: goldOf(String(value[fields.answer])),
+    ...(fields.solution ? { solution: String(value[fields.solution]) } : {}),
+  };
+}
+
+interface Loaded {
+  examples: Example[];
+  report: DatasetReport;
+}
+
+function pathOf(options: Parsed, split: Split): string {
+  const path = options[split] ?? options.train;
+  if (path !== undefined && !(split === 'train' && options.train === undefined)) return path;
+  throw new HoneError('usage', `has no ${split} file`, {
+    where: `task ${options.name}, option ${split}`,
+    hint: `Name a JSONL file in the task option \`${split}\`.`,
+  });
+}
+
+function loadTest(options: Parsed): Loaded {
+  const path = pathOf(options, 'test');
+  const rows = readRows(path, rowSchema(options));
+  const heldOut = options.test === undefined;
+  const examples = rows
+    .map((row) => exampleOf(row, options, 'test'))
+    .filter(({ problem }) => !heldOut || splitOf('dataset', fingerprint(problem)) === 'test');
+  return {
+    examples,
+    report: { rows: rows.length, problems: examples.length, markedOverlaps: 0, benchmarkRows: 0, inTest: 0 },
+  };
+}
+
+/** Training rows less those marked as overlaps, those in the task's own test split, and those of known benchmarks. */
+function loadTrain(options: Parsed, test: Loaded | undefined): Loaded {
+  const path = pathOf(options, 'train');
+  const rows = readRows(path, rowSchema(options));
+  const testPrints = new Set(test?.examples.map(({ problem }) => fingerprint(problem)));
+  const unmarked = rows.filter(({ value }) => !isMarked(value.overlaps));
+  const apart = unmarked.filter(({ value }) => !testPrints.has(fingerprint(String(value[options.fields.problem]))));
+  const kept = withoutBenchmarks(apart, options, path);
+  return {
+    examples: kept.map((row) => exampleOf(row, options, 'train')),
+    report: {
+      rows: rows.length,
+      problems: kept.length,
+      markedOverlaps: rows.length - unmarked.length,
+      inTest: unmarked.length - apart.length,
+      benchmarkRows: apart.length - kept.length,
+    },
+  };
+}
+
+const isMarked = (overlaps: unknown): boolean =>
+  Array.isArray(overlaps) ? overlaps.length > 0 : overlaps !== undefined && overlaps !== null && overlaps !== '';
+
+function withoutBenchmarks(rows: Row<RawRow>[], options: Parsed, path: string): Row<RawRow>[] {
+  if (options.benchmarkRows === 'keep') return rows;
+  const named = rows.map((row) => ({ row, benchmark: benchmarkOf(String(row.value[options.fields.problem])) }));
+  const found = named.filter(({ benchmark }) => benchmark !== undefined);
+  const first = found[0];
+  if (options.benchmarkRows === 'refuse' && first)
+    throw new HoneError('input', `this problem is in the benchmark ${first.benchmark} (${found.length} such rows)`, {
+      where: `${path}:${first.row.line}`,
+      hint: 'Set the task option benchmarkRows to `drop` to leave such rows out, or to `keep` to train on them all the same.',
+    });
+  return named.filter(({ benchmark }) => benchmark === undefined).map(({ row }) => row);
+}
+
+function sourceOf(examples: readonly Example[], options: Parsed, split: Split, seed: number): ProblemSource {
+  if (examples.length === 0)
+    throw new HoneError('input', `the ${split} split has no problem`, {
+      where: `task ${options.name}`,
+      hint: 'Look at the file and at what was left out of it (the counts are in the report of the task).',
+    });
+  const order = shuffledPasses(examples.length, seed, `dataset-${split}`);
+  const at = (index: number): Problem => {
+    const { id, problem, answer, solution } = examples[order(index)] as Example;
+    const prompt = options.prompt.replaceAll('{problem}', () => problem);
+    return { id, prompt, answer, ...(solution === undefined ? {} : { data: { solution } }) };
+  };
+  return { size: examples.length, at };
+}
+
+/** The rules that may read a cut-off response: its last number is no answer, only the place where it stopped. */
+function rulesFor(policy: AnswerPolicy, { stopReason }: Response): AnswerPolicy {
+  if (stopReason !== 'length' && stopReason !== 'aborted') return policy;
+  return (policy === 'default' ? ANSWER_RULES : policy).filter((rule) => rule !== 'last-number');
+}
+
+/**
+ * Grades a response against `problem.answer`: the answer is read out by the policy, then compared by the grader.
+ * A cut-off response counts only when it had already marked an answer. `wellFormed`: the answer was marked, not guessed
+ * from the last number.
+ */
+export async function gradeAnswer(
+  problem: Problem,
+  response: Response,
+  options: { policy?: AnswerPolicy; grader?: Grader; signal?: AbortSignal | undefined } = {},
+): Promise<Verdict> {
+  const { policy = 'default', grader = gradeNumeric, signal } = options;
+  if (problem.answer === undefined) return noVerdict('gold', 'the problem has no gold answer');
+  const found = extractAnswer(response.text, rulesFor(policy, response));
+  if (!found) return wrong('no answer found', { wellFormed: false });
+  const details = { extracted: found.answer, wellFormed: found.rule !== 'last-number' };
+  const comparison = await grader(problem.answer, found.answer, signal ? { signal } : {});
+  if (comparison.equal === undefined) return noVerdict('gold', comparison.reason, details);
+  return comparison.equal
+    ? correct(found.answer, comparison.reason, details)
+    : wrong(`${comparison.reason} as ${problem.answer}`, details);
+}
+
+function demonstrate(name: string, problem: Problem, style: 'plain' | 'search'): Demonstration {
+  if (style === 'plain') return { problem, response: demonstrationText(problem) };
+  throw new HoneError('usage', 'has no search demonstrations', {
+    where: `task ${name}`,
+    hint: 'A data set gives its own solutions alone: ask for the style `plain`.',
+  });
+}
+
+/** GSM8K's <<48/2=24>> marks and the #### line give way to a sentence with a box, which any rule reads. */
+function demonstrationText(problem: Problem): string {
+  const { solution } = z.object({ solution: z.string() }).parse(problem.data);
+  const worked = solution.replace(/<<[^<>\n]{0,200}>>/g, '').replace(/\n?####[^\n]*\s*$/, '');
+  const boxed = extractAnswer(worked, ['boxed'])?.answer === problem.answer;
+  return boxed ? worked : `${worked}\nThe answer is \\boxed{${problem.answer}}.`;
+}
+
+/**
+ * A task whose problems are rows of JSONL files. Files are read when a split is first asked for; the order of a pass is
+ * a pure function of the seed. Training leaves out rows with `overlaps` set and rows that are in the test split, and
+ * refuses rows that are problems of a known benchmark.
+ * @param grader how an extracted answer is compared with the gold one; default `gradeNumeric`.
+ * @throws HoneError usage on wrong options; from `problems`: input, with `file:line`, on a row that is not right.
+ */
+export function datasetTask(input: DatasetOptions, grader: Grader = gradeNumeric): DatasetTask {
+  const options = parseOptions(datasetOptions, input, input.name ?? 'jsonl');
+  if (options.train === undefined && options.test === undefined) pathOf(options, 'train');
+  const loaded: Partial<Record<Split, Loaded>> = {};
+  const testOf = () => (loaded.test ??= loadTest(options));
+  const load = (split: Split) => (split === 'test' ? testOf() : (loaded.train ??= loadTrain(options, testOf())));
+  const policy: AnswerPolicy = options.answer;
+  return {
+    name: options.name,
+    description: options.description ?? `problems of ${basename(pathOf(options, 'test'))}`,
+    format: options.format,
+    ...(options.system === undefined ? {} : { system: options.system }),
+    suggestedMaxTokens: options.maxTokens,
+    problems: (split, seed) => sourceOf(load(split).examples, options, split, seed),
+    grade: (problem, response, context) => gradeAnswer(problem, response, { policy, grader, signal: context?.signal }),
+    goldResponse: (problem) => `\\boxed{${problem.answer}}`,
+    ...(options.fields.solution
+      ? { demonstrate: (problem: Problem, style: 'plain' | 'search') => demonstrate(options.name, problem, style) }
+      : {}),
+    report: (split) => load(split).report,
+  };
+}
