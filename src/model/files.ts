@@ -7,9 +7,10 @@ import { parseJson } from './parse.js';
 /** Largest piece of one read or write call; the operating system's limit is 2 GiB. */
 const PIECE = 64 * 1024 * 1024;
 
-/** The system's error code (ENOENT, ENOSPC, ...), if `error` carries one. */
+/** The code of a system error (ENOENT, ENOSPC, ...), if `error` carries one. Errors of another realm count too. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
 }
 
 /** What is at `path`: a file with its size, a folder, or nothing. */

@@ -22,7 +22,12 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 const ENCODE_LIMIT_MS = 10_000;
 
 const tokenName = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
-const specialTokens = z.looseObject({ bos_token: tokenName, eos_token: tokenName, pad_token: tokenName });
+const specialTokens = z.looseObject({
+  bos_token: tokenName,
+  eos_token: tokenName,
+  pad_token: tokenName,
+  unk_token: tokenName,
+});
 const tokenIds = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nullish();
 const generation = z.looseObject({ eos_token_id: tokenIds });
 const modelSize = z.looseObject({ vocab_size: z.int().positive().optional(), eos_token_id: tokenIds });
@@ -32,19 +37,20 @@ export interface SpecialTokenNames {
   bos: string | undefined;
   eos: string | undefined;
   pad: string | undefined;
+  unk: string | undefined;
 }
 
-/** bos, eos and pad tokens from tokenizer_config.json, else special_tokens_map.json. */
+/** bos, eos, pad and unk tokens from tokenizer_config.json, else special_tokens_map.json. */
 export async function readSpecialTokens(folder: string): Promise<SpecialTokenNames> {
   const files = [join(folder, 'tokenizer_config.json'), join(folder, 'special_tokens_map.json')];
   const [config, map] = await Promise.all(
     files.map(async (file) => parseWith(specialTokens, (await readJson(file, MAX_CONFIG_BYTES)) ?? {}, file)),
   );
-  const pick = (key: 'bos_token' | 'eos_token' | 'pad_token'): string | undefined => {
+  const pick = (key: 'bos_token' | 'eos_token' | 'pad_token' | 'unk_token'): string | undefined => {
     const found = config?.[key] ?? map?.[key] ?? undefined;
     return typeof found === 'object' ? found.content : found;
   };
-  return { bos: pick('bos_token'), eos: pick('eos_token'), pad: pick('pad_token') };
+  return { bos: pick('bos_token'), eos: pick('eos_token'), pad: pick('pad_token'), unk: pick('unk_token') };
 }
 
 /**
