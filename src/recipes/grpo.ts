@@ -1,0 +1,83 @@
+import { MINI_RL } from './mini.js';
+import { defineRecipe } from './types.js';
+
+const PAPER = 'DeepSeekMath, arXiv 2402.03300';
+const VERL = 'verl';
+
+/**
+ * Group Relative Policy Optimization as it is used on verifiable rewards today: without the KL term to a reference that
+ * the paper has (coefficient 0.04).
+ */
+export const grpo = defineRecipe({
+  name: 'grpo',
+  title: 'GRPO: group-relative advantages, mean over sequences of token means, no KL term',
+  system: 'DeepSeekMath (arXiv 2402.03300), details of the estimator as in verl',
+  method: 'rl',
+  needs: ['customLosses', 'seeds'],
+  values: {
+    iterations: { value: 1000, source: 'the length of the run is not stated', status: 'assumed' },
+    promptsPerIteration: {
+      value: 16,
+      source: `${PAPER} section 4.2: batch 1,024 read as 16 x 64 responses`,
+      status: 'assumed',
+    },
+    groupSize: { value: 64, source: `${PAPER} section 4.2`, status: 'paper' },
+    updatesPerIteration: { value: 1, source: `${PAPER} section 4.2: a single update per exploration`, status: 'paper' },
+    sequencesPerUpdate: { value: null, source: 'updatesPerIteration decides', status: 'paper' },
+    epochs: { value: 1, source: `${PAPER} section 4.2`, status: 'paper' },
+    temperature: { value: 1, source: `${VERL} rollout.temperature`, status: 'code' },
+    topP: { value: null, source: `${VERL} rollout.top_p 1`, status: 'code' },
+    topK: { value: null, source: `${VERL} rollout.top_k -1`, status: 'code' },
+    minP: { value: null, source: 'not used', status: 'code' },
+    maxTokens: { value: 1024, source: `${PAPER} section 4.2`, status: 'paper' },
+    'overlong.soft.enabled': { value: false, source: 'not in the paper', status: 'paper' },
+    'overlong.soft.maxTokens': {
+      ...{ value: 1024, source: 'off; maxTokens', status: 'assumed' },
+      follows: { path: 'maxTokens', ratio: 1 },
+    },
+    'overlong.soft.cacheTokens': {
+      ...{ value: 205, source: 'off; a fifth of maxTokens as in DAPO', status: 'assumed' },
+      follows: { path: 'maxTokens', ratio: 0.2 },
+    },
+    'overlong.soft.factor': { value: 1, source: 'off', status: 'assumed' },
+    'overlong.filter': { value: false, source: 'not in the paper', status: 'paper' },
+    'rewards.correct': { value: 1, source: `${VERL} reward_score/gsm8k.py`, status: 'code' },
+    'rewards.wrong': { value: 0, source: `${VERL} reward_score/gsm8k.py`, status: 'code' },
+    'advantage.kind': { value: 'group', source: `${PAPER} section 4.1.2`, status: 'paper' },
+    'advantage.std': {
+      value: 'sample',
+      source: `${PAPER} section 4.1.2; ddof 1: ${VERL} core_algos.py`,
+      status: 'code',
+    },
+    'advantage.eps': { value: 1e-6, source: `${VERL} core_algos.py`, status: 'code' },
+    'loss.clipLow': { value: 0.2, source: `${VERL} actor.clip_ratio`, status: 'code' },
+    'loss.clipHigh': { value: 0.2, source: `${VERL} actor.clip_ratio`, status: 'code' },
+    'loss.dualClip': { value: null, source: 'not in the paper', status: 'paper' },
+    'loss.entropyBonus': { value: 0, source: 'not in the paper', status: 'paper' },
+    aggregation: { value: 'sequence-mean-token-mean', source: `${PAPER} Eq. 3`, status: 'paper' },
+    oldLogprobs: {
+      value: 'trainer',
+      source: `${VERL} ray_trainer.py: compute_log_prob before the update`,
+      status: 'code',
+    },
+    'dynamicSampling.enabled': { value: false, source: 'not in the paper', status: 'paper' },
+    'dynamicSampling.promptsPerBatch': { value: null, source: 'off', status: 'assumed' },
+    'dynamicSampling.maxBatches': { value: 10, source: 'off', status: 'assumed' },
+    'dynamicSampling.onLimit': { value: 'error', source: 'off', status: 'assumed' },
+    'optimizer.lr': { value: 1e-6, source: `${PAPER} section 4.2`, status: 'paper' },
+    'optimizer.beta1': { value: 0.9, source: `${VERL} optim.betas`, status: 'code' },
+    'optimizer.beta2': { value: 0.999, source: `${VERL} optim.betas`, status: 'code' },
+    'optimizer.eps': { value: 1e-8, source: 'PyTorch AdamW', status: 'code' },
+    'optimizer.weightDecay': { value: 0.01, source: `${VERL} optim.weight_decay`, status: 'code' },
+    'optimizer.gradClipNorm': { value: 1, source: `${VERL} actor.grad_clip`, status: 'code' },
+    'optimizer.warmupUpdates': { value: 0, source: `${VERL} optim.lr_warmup_steps`, status: 'code' },
+    'optimizer.schedule': { value: 'constant', source: `${VERL} optim.lr_scheduler_type`, status: 'code' },
+    'optimizer.finalLrFraction': { value: 1, source: 'constant schedule', status: 'code' },
+    maxSkippedUpdates: { value: 5, source: 'a safeguard of ours', status: 'assumed' },
+    'validation.every': { value: 10, source: 'our cadence', status: 'assumed' },
+    'checkpoint.every': { value: 10, source: 'our cadence', status: 'assumed' },
+    'checkpoint.keep': { value: 2, source: 'our retention', status: 'assumed' },
+    'control.shuffledReward': { value: false, source: 'control arm, off', status: 'assumed' },
+  },
+  presets: { paper: {}, mini: MINI_RL },
+});

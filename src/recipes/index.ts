@@ -1,0 +1,18 @@
+export {
+  assertCapable,
+  getRecipe,
+  listRecipes,
+  resolveRecipe,
+  type ResolvedRecipe,
+  type ResolvedValue,
+} from './resolve.js';
+export {
+  defineRecipe,
+  type Method,
+  type PresetName,
+  type Recipe,
+  type RecipeOf,
+  type RecipeValue,
+  type RecipeValues,
+  type ValueStatus,
+} from './types.js';
