@@ -12,5 +12,6 @@ export {
   type RunComparison,
 } from './compare.js';
 export { looksSecret, redact, REDACTED } from './redact.js';
+export { renderReport, REPORT_FILE, writeReport } from './report.js';
 export type { RunFile } from './manifest.js';
 export type { LockHolder } from './lock.js';
