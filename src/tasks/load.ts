@@ -28,12 +28,14 @@ export async function loadTask(spec: string, options?: unknown): Promise<Task> {
 async function loadFile(path: string, options: unknown): Promise<Task> {
   if (!existsSync(path))
     throw new HoneError('usage', 'there is no such task file', { where: path, hint: 'Check the path.' });
-  const exported = await importFile(path);
-  if (exported === undefined)
+  const namespace = await importFile(path);
+  // The loader also answers `.default` with the whole module where there is none, so the keys are asked.
+  if (!Object.keys(namespace).includes('default'))
     throw new HoneError('input', 'has no default export', {
       where: path,
       hint: 'End the file with `export default defineTask({...})`.',
     });
+  const exported = namespace.default;
   if (typeof exported !== 'function') {
     refuseOptions(path, options);
     return checkTask(exported, path);
@@ -51,29 +53,41 @@ function refuseOptions(path: string, options: unknown): void {
 }
 
 /** Runs the file with `hone/tasks` meaning this very module, wherever the file lies. */
-async function importFile(path: string): Promise<unknown> {
+async function importFile(path: string): Promise<Record<string, unknown>> {
   const own = await import('./index.js');
   const jiti = createJiti(import.meta.url, {
     fsCache: false,
     moduleCache: false,
     virtualModules: { 'hone/tasks': own },
   });
-  return runFile(path, () => jiti.import(path, { default: true, try: false }));
+  return runFile(path, () => jiti.import<Record<string, unknown>>(path));
 }
 
-async function runFile(path: string, run: () => Promise<unknown>): Promise<unknown> {
+async function runFile<T>(path: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
     if (error instanceof HoneError && error.where === undefined)
-      throw new HoneError(error.kind, error.message, { where: path, hint: error.hint ?? '', cause: error });
+      throw new HoneError(error.kind, error.message, {
+        where: path,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        cause: error,
+      });
     if (error instanceof HoneError) throw error;
     throw new HoneError('input', firstLine(messageOf(error)), {
-      where: path,
+      where: placeIn(path, error),
       hint: 'Mend the task file; docs/tasks.md has a complete example.',
       cause: error,
     });
   }
 }
 
-const firstLine = (text: string): string => text.split('\n', 1)[0] as string;
+/** path:line where the error says so: in a parser's message, or in the first stack frame inside the file. */
+function placeIn(path: string, error: unknown): string {
+  const text = error instanceof Error ? `${error.message}\n${error.stack ?? ''}` : '';
+  const at = text.indexOf(`${path}:`);
+  const line = at < 0 ? undefined : /^\d+/.exec(text.slice(at + path.length + 1, at + path.length + 12))?.[0];
+  return line === undefined ? path : `${path}:${line}`;
+}
+
+const firstLine = (text: string): string => (text.split('\n', 1)[0] as string).trim();

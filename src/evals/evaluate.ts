@@ -1,0 +1,187 @@
+import { HoneError, messageOf, RandomStream, silentProgress, type Progress } from '../core/index.js';
+import type { Sample, Sampler, SampleRequest } from '../engine/index.js';
+import {
+  gradeNumeric,
+  renderPrompt,
+  responseText,
+  type Problem,
+  type RenderModel,
+  type Response,
+  type Split,
+  type Task,
+  type Verdict,
+} from '../tasks/index.js';
+import { summarize, type EvalRow, type EvalSummary } from './summary.js';
+
+export interface EvaluateOptions {
+  sampler: Sampler;
+  task: Task;
+  model: RenderModel;
+  split: Split;
+  /** Problems; fewer when the split has fewer. */
+  n: number;
+  /** Samples a problem. */
+  k: number;
+  /** 0 with k = 1: greedy. */
+  temperature: number;
+  topP?: number;
+  maxTokens: number;
+  /** Seed of sampling, and of the choice of problems unless `problemSeed` is given. */
+  seed: number;
+  /** Keeps the problems the same while the sampling seed changes. */
+  problemSeed?: number;
+  /** Responses graded at once. Default 8. */
+  gradingConcurrency?: number;
+  signal?: AbortSignal;
+  progress?: Progress;
+}
+
+/** What an evaluation found, and every completion behind it. */
+export interface EvalResult extends EvalSummary {
+  task: string;
+  split: Split;
+  temperature: number;
+  topP?: number;
+  maxTokens: number;
+  seed: number;
+  problemSeed: number;
+  weightsVersion: number;
+  rows: EvalRow[];
+}
+
+/**
+ * Samples k responses to each of n problems, grades them, and sums up. A pure function of its options, the weights and
+ * the task: problem i is `task.problems(split, problemSeed).at(i)`, its samples use a seed drawn from (seed, i).
+ * A grader that throws gives `no_verdict`, cause `grader`; that counts as wrong in the headline.
+ * @throws HoneError usage when greedy decoding is asked for more than one sample, or a prompt leaves no room for a
+ * response; interrupted when the signal fires.
+ */
+export async function evaluate(options: EvaluateOptions): Promise<EvalResult> {
+  const { task, split, seed, k, progress = silentProgress } = options;
+  checkOptions(options);
+  const problemSeed = options.problemSeed ?? seed;
+  const problems = problemsOf(task, split, problemSeed, options.n);
+  const requests = problems.map((problem, index) => requestOf(problem, index, options));
+  progress.phase(`sampling ${task.name}`, problems.length * k);
+  const samples_PG = await options.sampler.sampleBatch(requests, {
+    ...(options.signal ? { signal: options.signal } : {}),
+    onProgress: (done, _total, tokens) => progress.update(done, { tokens }),
+  });
+  stopIfAsked(options.signal);
+  progress.phase(`grading ${task.name}`, problems.length * k);
+  const rows = await gradeAll(problems, samples_PG, options);
+  progress.end();
+  return {
+    task: task.name,
+    split,
+    ...summarize(rows, { k, same: (a, b) => gradeNumeric(a, b).equal === true }),
+    temperature: options.temperature,
+    ...(options.topP === undefined ? {} : { topP: options.topP }),
+    maxTokens: options.maxTokens,
+    seed,
+    problemSeed,
+    weightsVersion: options.sampler.weightsVersion,
+    rows,
+  };
+}
+
+function checkOptions({ n, k, temperature, maxTokens, gradingConcurrency = 1 }: EvaluateOptions): void {
+  for (const [name, value] of Object.entries({ n, k, maxTokens, gradingConcurrency }))
+    if (!Number.isInteger(value) || value < 1)
+      throw new HoneError('usage', `must be a whole number from 1, not ${value}`, {
+        where: `evaluation option ${name}`,
+        hint: `Give ${name} a value of at least 1.`,
+      });
+  if (temperature === 0 && k > 1)
+    throw new HoneError('usage', `greedy decoding gives the same response ${k} times`, {
+      where: 'evaluation option k',
+      hint: 'Set k to 1, or a temperature above 0.',
+    });
+}
+
+function problemsOf(task: Task, split: Split, seed: number, n: number): Problem[] {
+  const source = task.problems(split, seed);
+  return Array.from({ length: Math.min(n, source.size) }, (_, index) => source.at(index));
+}
+
+function requestOf(problem: Problem, index: number, options: EvaluateOptions): SampleRequest {
+  const { task, model, sampler, maxTokens, temperature, topP, seed, k } = options;
+  const promptTokens = renderPrompt(task, problem, model);
+  const room = sampler.maxContext - promptTokens.length;
+  if (room < 1)
+    throw new HoneError('usage', `the prompt has ${promptTokens.length} tokens of a context of ${sampler.maxContext}`, {
+      where: `task ${task.name}, problem ${problem.id}`,
+      hint: 'Open the model with a longer context, or leave such problems out.',
+    });
+  const params = {
+    n: k,
+    maxTokens: Math.min(maxTokens, room),
+    temperature,
+    seed: new RandomStream(seed, 'evaluate').seed(index),
+    ...(topP === undefined ? {} : { topP }),
+    ...(task.stop === undefined ? {} : { stop: task.stop }),
+  };
+  return { promptTokens, params };
+}
+
+function stopIfAsked(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  throw new HoneError('interrupted', 'evaluation stopped before it was complete', {
+    hint: 'Nothing was kept; run the same command again.',
+    cause: signal.reason,
+  });
+}
+
+/** Grades in order of problems and samples, at most `gradingConcurrency` at a time. */
+async function gradeAll(
+  problems: readonly Problem[],
+  samples_PG: readonly Sample[][],
+  options: EvaluateOptions,
+): Promise<EvalRow[]> {
+  const { task, model, signal, progress = silentProgress, gradingConcurrency = 8 } = options;
+  const jobs = problems.flatMap((problem, p) =>
+    (samples_PG[p] ?? []).map((sample, index) => ({ problem, sample, index })),
+  );
+  const rows: EvalRow[] = new Array(jobs.length);
+  let next = 0;
+  let done = 0;
+  const worker = async () => {
+    for (let at = next++; at < jobs.length; at = next++) {
+      stopIfAsked(signal);
+      const { problem, sample, index } = jobs[at] as (typeof jobs)[number];
+      const response = responseText(task, model, sample.tokens, sample.stopReason);
+      rows[at] = rowOf(problem, index, response, await gradeOne(task, problem, response, signal));
+      progress.update(++done);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(gradingConcurrency, jobs.length) }, worker));
+  return rows;
+}
+
+/** A grader's failure is the grader's, not the response's; an interruption is neither. */
+async function gradeOne(
+  task: Task,
+  problem: Problem,
+  response: Response,
+  signal: AbortSignal | undefined,
+): Promise<Verdict> {
+  try {
+    return await task.grade(problem, response, signal ? { signal } : {});
+  } catch (error) {
+    stopIfAsked(signal);
+    return { status: 'no_verdict', score: 0, cause: 'grader', reason: `the grader failed: ${messageOf(error)}` };
+  }
+}
+
+function rowOf(problem: Problem, sample: number, response: Response, verdict: Verdict): EvalRow {
+  return {
+    problemId: problem.id,
+    sample,
+    prompt: problem.prompt,
+    ...(problem.answer === undefined ? {} : { answer: problem.answer }),
+    text: response.text,
+    tokens: response.tokens.length,
+    stopReason: response.stopReason,
+    verdict,
+  };
+}
