@@ -1,9 +1,18 @@
 import { RandomStream } from '../src/core/index.js';
 
 /** Special tokens of SmolLM2 and its like, whole and damaged. */
-const SPECIAL = ['<|im_start|>', '<|im_end|>', '<|endoftext|>', '<repo_name>', '<|im_', 'im_end|>', '<|IM_END|>', '<eos>'];
+const SPECIAL = [
+  '<|im_start|>',
+  '<|im_end|>',
+  '<|endoftext|>',
+  '<repo_name>',
+  '<|im_',
+  'im_end|>',
+  '<|IM_END|>',
+  '<eos>',
+];
 const WORDS =
-  'the a of sum number apples twenty-three reasoning therefore Therefore THE iPhone naïve café Straße Ωmega don\'t we\'ll I\'M she\'D it\'s x² H₂O 1,234.56 3.14e-10 0xFF ½ Ⅷ ٣٤٥ १२३ １２３ ①②'.split(
+  "the a of sum number apples twenty-three reasoning therefore Therefore THE iPhone naïve café Straße Ωmega don't we'll I'M she'D it's x² H₂O 1,234.56 3.14e-10 0xFF ½ Ⅷ ٣٤٥ १२३ １２３ ①②".split(
     ' ',
   );
 const CODE = [
@@ -33,7 +42,14 @@ const SCRIPTS = [
 ];
 const EMOJI = ['😀', '👩‍👩‍👧‍👦', '🏳️‍🌈', '👍🏽', '🇩🇪', '1️⃣', '❤️', '🧠→💡', '\u{1F9D1}\u200D'];
 const MARKS = ['e\u0301', 'a\u0308\u0323', '\u0301', 'Z̸͎͝a̷l̶g̵o', 'ﬁ', 'ǅ', 'ŉ', 'İ', 'ß', '\u1e9e'];
-const HOSTILE = ['a'.repeat(200), ' '.repeat(130), '((((((((((((((((', '9'.repeat(100), '\n'.repeat(40), "'s't're've'm'll'd"];
+const HOSTILE = [
+  'a'.repeat(200),
+  ' '.repeat(130),
+  '((((((((((((((((',
+  '9'.repeat(100),
+  '\n'.repeat(40),
+  "'s't're've'm'll'd",
+];
 const RANGES: readonly (readonly [number, number])[] = [
   [0x20, 0x7e],
   [0xa0, 0x24f],
@@ -46,7 +62,17 @@ const RANGES: readonly (readonly [number, number])[] = [
   [0x1f300, 0x1f5ff],
 ];
 
-const POOLS: readonly (readonly string[])[] = [WORDS, CODE, SPACES, SCRIPTS, EMOJI, MARKS, ODD_SPACES, SPECIAL, HOSTILE];
+const POOLS: readonly (readonly string[])[] = [
+  WORDS,
+  CODE,
+  SPACES,
+  SCRIPTS,
+  EMOJI,
+  MARKS,
+  ODD_SPACES,
+  SPECIAL,
+  HOSTILE,
+];
 /** Ordinary text more often than the oddities. */
 const POOL_OF_DRAW = [0, 0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 7, 7, 8];
 

@@ -9,8 +9,7 @@ const Accuracy = z.object({ accuracy: z.number(), ci95: z.tuple([z.number(), z.n
 const Line = z.looseObject({ iteration: z.number() });
 
 async function evaluate(ctx: CheckContext, model: string): Promise<z.infer<typeof Accuracy>> {
-  const test = path.join(ctx.data as string, 'gsm8k_test.jsonl');
-  const args = ['eval', 'gsm8k', '--task-option', `path=${test}`, '--model', model, '--n', '200', '--json'];
+  const args = ['eval', 'gsm8k', '--task-option', `data=${ctx.data}`, '--model', model, '--n', '200', '--json'];
   const result = Accuracy.parse(jsonLine(await mustRun(args, { cwd: ctx.scratch, onLine: ctx.log })));
   ctx.log(`${model}: ${JSON.stringify(result)}`);
   return result;
@@ -30,14 +29,13 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
   const cwd = ctx.scratch;
   await mustRun(['models', 'import', ctx.smollm2 as string, '--out', 'smollm2'], { cwd });
   const before = await evaluate(ctx, 'smollm2');
-  const train = path.join(ctx.data as string, 'gsm8k_train.jsonl');
   const args = [
-    ...['train', 'grpo', '--model', 'smollm2', '--task', 'gsm8k', '--task-option', `path=${train}`, '--out', 'grpo'],
+    ...['train', 'grpo', '--model', 'smollm2', '--task', 'gsm8k', '--task-option', `data=${ctx.data}`, '--out', 'grpo'],
     ...['--set', `iterations=${ITERATIONS}`],
   ];
   await mustRun(args, { cwd, onLine: ctx.log });
   const lines = await metrics(ctx);
-  const updated = lines.filter((line) => numberAt(line, 'gradNorm') > 0).length;
+  const updated = lines.filter((line) => numberAt(line, 'grad_norm') > 0).length;
   const ratioOff = Math.max(Math.abs(numberAt(lines[0], 'ratioMax') - 1), Math.abs(numberAt(lines[0], 'ratioMin') - 1));
   const after = await evaluate(ctx, 'grpo');
   const show = ({ accuracy, ci95 }: z.infer<typeof Accuracy>): string =>
