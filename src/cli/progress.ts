@@ -28,6 +28,12 @@ function count(done: number, total: number | undefined): string {
   return `${done}/${total} (${total === 0 ? 100 : Math.floor((100 * done) / total)} %)`;
 }
 
+/** The line that a phase leaves behind. */
+function finished(name: string, done: number, total: number | undefined, elapsed: number): string {
+  const what = total === undefined && done === 0 ? 'took' : `${count(done, total)} in`;
+  return `${name}: ${what} ${duration(elapsed)}`;
+}
+
 /** Plain lines for logs: the start of every phase, then a line at most every `every` seconds, and its end. */
 export class PlainProgress implements Progress {
   readonly #target: ProgressTarget;
@@ -69,7 +75,7 @@ export class PlainProgress implements Progress {
   end(): void {
     if (this.#name === undefined) return;
     const elapsed = this.#target.now() - this.#started;
-    this.#target.write(`  ${oneLine(this.#name, 40)}: ${count(this.#done, this.#total)} in ${duration(elapsed)}\n`);
+    this.#target.write(`  ${finished(oneLine(this.#name, 40), this.#done, this.#total, elapsed)}\n`);
     this.#name = undefined;
   }
 }
@@ -126,7 +132,6 @@ export class LiveProgress implements Progress {
     if (this.#bars === undefined) return;
     this.#bars.stop();
     this.#bars = this.#bar = undefined;
-    const elapsed = duration(this.#now() - this.#started);
-    this.#stream.write(`${this.#name}: ${count(this.#done, this.#total)} in ${elapsed}\n`);
+    this.#stream.write(`${finished(this.#name, this.#done, this.#total, this.#now() - this.#started)}\n`);
   }
 }

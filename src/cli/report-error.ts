@@ -1,4 +1,4 @@
-import { HoneError, messageOf } from '../core/index.js';
+import { type ErrorKind, HoneError, messageOf } from '../core/index.js';
 import { plainText } from './text.js';
 
 /** Exit code of an error that hone did not throw on purpose: a bug. */
@@ -28,6 +28,15 @@ const SYSTEM_ERRORS: Readonly<Record<string, { message: string; hint: string }>>
   EMFILE: { message: 'too many open files', hint: 'Raise the limit (ulimit -n 4096).' },
 };
 
+/** The way out where an error names none. */
+const GENERAL_HINTS: Readonly<Record<ErrorKind, string | undefined>> = {
+  usage: 'The command with --help shows what there is.',
+  input: 'Mend what is named above, or give another.',
+  resource: 'hone doctor shows what this machine has; finished checkpoints are kept.',
+  numeric: 'Lower the learning rate (--set optimizer.lr=...), and train again.',
+  interrupted: undefined,
+};
+
 function fromSystem(error: unknown): HoneError | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
   const known = SYSTEM_ERRORS[error.code];
@@ -53,7 +62,8 @@ export function reportError(thrown: unknown, options: { debug: boolean }): Error
   const error = thrown instanceof HoneError ? thrown : fromSystem(thrown);
   if (error === undefined) return bugReport(thrown, options.debug);
   const message = plainText(error.message).replace(/\s*\n\s*/g, ' ');
-  const hint = error.hint === undefined ? undefined : plainText(error.hint);
+  const wayOut = error.hint ?? GENERAL_HINTS[error.kind];
+  const hint = wayOut === undefined ? undefined : plainText(wayOut);
   const stack = options.debug && error.stack !== undefined ? `\n${plainText(error.stack)}` : '';
   return {
     exitCode: error.exitCode,

@@ -45,7 +45,7 @@ export async function runTrain(recipe: string, options: TrainCommandOptions, io:
     };
     const policy = settings.training.checkpoint;
     const run = await createRun({ path: out, manifest, policy, rolloutShare: 1 });
-    await finish(run, out, io, () => train(run, prepared, io, undefined));
+    await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, undefined));
   } finally {
     await scratch.dispose();
   }
@@ -65,7 +65,7 @@ export async function runResume(out: string, options: { threads?: number }, io: 
     if (checkpoint === undefined) await run.truncateTo(0);
     const fromRun = checkpoint === undefined ? undefined : { path: run.path, checkpoint };
     const prepared = await prepare(settings, run.manifest.seed, scratch, io, fromRun);
-    await finish(run, out, io, () => train(run, prepared, io, checkpoint));
+    await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, checkpoint));
   } finally {
     await run.close();
     await scratch.dispose();
@@ -104,7 +104,12 @@ async function hashFiles(candidates: readonly string[]): Promise<Record<string, 
 }
 
 /** Runs the training, closes the run, and tells how it ended. */
-async function finish(run: Run, out: string, io: Io, work: () => Promise<TrainingSummary>): Promise<void> {
+async function finish(
+  run: Run,
+  { out, task }: { out: string; task: string | undefined },
+  io: Io,
+  work: () => Promise<TrainingSummary>,
+): Promise<void> {
   let summary: TrainingSummary;
   try {
     summary = await work();
@@ -117,12 +122,12 @@ async function finish(run: Run, out: string, io: Io, work: () => Promise<Trainin
   io.progress.end();
   const { iterations, bestScore, lastMetrics } = summary;
   const json = { run: out, iterations, bestScore: bestScore ?? null, metrics: (lastMetrics ?? null) as JsonValue };
-  io.result(json, () => print(out, summary, io));
+  io.result(json, () => print(out, summary, task ?? '<task>', io));
 }
 
 const SHOWN = ['accuracy', 'val.accuracy', 'loss', 'val.loss', 'length.mean', 'grad_norm', 'agreement.max_abs'];
 
-function print(out: string, { iterations, lastMetrics }: TrainingSummary, io: Io): void {
+function print(out: string, { iterations, lastMetrics }: TrainingSummary, task: string, io: Io): void {
   const rows = SHOWN.filter((name) => typeof lastMetrics?.[name] === 'number').map((name) => [
     name,
     short(lastMetrics?.[name]),
@@ -130,5 +135,5 @@ function print(out: string, { iterations, lastMetrics }: TrainingSummary, io: Io
   io.print(`Done after ${iterations} iterations.`);
   if (rows.length > 0) io.print(table(['last iteration', ''], rows, io));
   io.print(`\nReport:   ${oneLine(path.join(out, 'report.html'), 1000)}`);
-  io.print(`Evaluate: hone eval <task> --model ${oneLine(out, 1000)}`);
+  io.print(`Evaluate: hone eval ${oneLine(task, 1000)} --model ${oneLine(out, 1000)}`);
 }

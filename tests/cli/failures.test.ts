@@ -4,7 +4,7 @@ import { cp, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from '
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { emptyFolder, type Finished, hone, onlyJson, ROOT } from './hone.js';
+import { CHAT_TEMPLATE, emptyFolder, type Finished, hone, onlyJson, ROOT } from './hone.js';
 
 /** A run and a model that every test starts from: a random model after a few updates. */
 let base = '';
@@ -105,11 +105,12 @@ describe('data', () => {
     ['has no messages', '{"text": "hello"}'],
     ['has an unknown role', '{"messages": [{"role": "robot", "content": "x"}]}'],
   ])('with a row that %s', async (_, bad) => {
-    const cwd = await emptyFolder();
+    const { cwd, model } = await modelCopy();
+    await writeFile(path.join(model, 'chat_template.jinja'), CHAT_TEMPLATE);
     await writeFile(path.join(cwd, 'chat.jsonl'), `${good}\n${good}\n${bad}\n`);
-    const args = ['train', 'sft', '--model', path.join(base, 'model'), '--data', 'chat.jsonl', '--out', 'run'];
+    const args = ['train', 'sft', '--model', 'model', '--data', 'chat.jsonl', '--out', 'run'];
     expectFailure(await hone(args, { cwd }), 3, /chat\.jsonl:3/, /./);
-    expect(await readdir(cwd)).toEqual(['chat.jsonl']);
+    expect((await readdir(cwd)).sort()).toEqual(['chat.jsonl', 'model']);
   });
 });
 

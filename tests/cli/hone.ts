@@ -7,6 +7,10 @@ import { onTestFinished } from 'vitest';
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 const MAIN = path.join(ROOT, 'dist/cli/main.js');
 
+/** A template for a model of single characters: turns as they are, each of the assistant's ended. */
+export const CHAT_TEMPLATE =
+  "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<eos>{% endif %}{% endfor %}";
+
 export interface Finished {
   code: number | null;
   stdout: string;

@@ -16,6 +16,11 @@ describe('reportError', () => {
     });
   });
 
+  it('names a way out even where the error does not', () => {
+    const report = reportError(new HoneError('usage', 'expected a number'), { debug: false });
+    expect(report.text).toMatch(/\n {2}way out: .*--help/);
+  });
+
   it('names a full disk for what it is', () => {
     const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     const report = reportError(error, { debug: false });
@@ -33,6 +38,6 @@ describe('reportError', () => {
 
   it('strips terminal escapes from causes that quote data', () => {
     const report = reportError(new HoneError('input', 'row \u001b[31mred'), { debug: false });
-    expect(report.text).toBe('error: row red');
+    expect(report.text).toMatch(/^error: row red\n/);
   });
 });
