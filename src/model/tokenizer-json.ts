@@ -91,6 +91,8 @@ export function stepsOf(step: Step | null | undefined): Step[] {
 
 function checkStep(part: Part, step: Step, refuse: (message: string) => never): void {
   if (!(SUPPORTED[part] as readonly string[]).includes(step?.type)) refuse(`${part}: unknown type ${step?.type}`);
+  if (part === 'pre_tokenizer' && step.type === 'ByteLevel' && step['add_prefix_space'] && step['use_regex'] !== false)
+    refuse(`${part}: ByteLevel with add_prefix_space is not supported`);
   if (step.type !== 'Split') return;
   const { invert, behavior } = step as { invert?: unknown; behavior?: unknown };
   if (invert ? behavior !== 'Removed' : behavior !== 'Isolated' && behavior !== 'Removed')
@@ -128,15 +130,14 @@ export function vocabularySize({ model, added_tokens }: TokenizerJson): number {
 /**
  * The same tokenizer in terms that @huggingface/tokenizers computes as the Rust original does. Its own `Digits` sees
  * ASCII digits only, and its `ByteLevel` splits by JavaScript's \s (with U+FEFF, without U+0085); its `Split`
- * translates Unicode classes faithfully, so both become Splits. `ByteLevel` with add_prefix_space stays as it is: the
- * space has to come before the split.
+ * translates Unicode classes faithfully, so both become Splits.
  */
 export function forLibrary(json: TokenizerJson): Record<string, unknown> {
   const translate = (step: Step): Step => {
     if (step.type === 'Sequence')
       return { ...step, pretokenizers: ((step['pretokenizers'] ?? []) as Step[]).map(translate) };
     if (step.type === 'Digits') return split(step['individual_digits'] ? DIGIT_PATTERN : DIGITS_PATTERN);
-    if (step.type !== 'ByteLevel' || step['use_regex'] === false || step['add_prefix_space']) return step;
+    if (step.type !== 'ByteLevel' || step['use_regex'] === false) return step;
     return { type: 'Sequence', pretokenizers: [split(GPT2_PATTERN), { ...step, use_regex: false }] };
   };
   return {

@@ -1,18 +1,26 @@
-"""Encodes and decodes strings with Python's tokenizers (and optionally transformers' own GGUF conversion).
+"""Encodes and decodes strings with Python's tokenizers, and with transformers' own conversion of a GGUF file.
 
   python tokenizer_ids.py TOKENIZER.json STRINGS.json OUT.json [--gguf FILE]
 
-STRINGS.json is a list of strings. OUT.json: {versions, ids: [[...], ...], decoded: [...], special: "decoded, special
-tokens kept", gguf: {equal, different}} where `gguf` counts the strings on which transformers' conversion of the GGUF
-file agrees with the tokenizer.json.
+STRINGS.json is a list of strings. OUT.json: {versions, digests: [...], ids: first 100, gguf: {equal, different}}.
+A digest is the start of the SHA-256 of three lines: the ids (no special tokens added), the text decoded without and
+with special tokens. `gguf` counts the strings to which transformers' conversion of the GGUF file gives the same ids.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
 
 import tokenizers
+
+
+def digest(tokenizer, text):
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    decoded = [tokenizer.decode(ids, skip_special_tokens=skip) for skip in (True, False)]
+    lines = "\n".join([" ".join(map(str, ids)), *decoded])
+    return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 
 def main():
@@ -26,10 +34,10 @@ def main():
     tokenizer = tokenizers.Tokenizer.from_file(args.tokenizer)
     ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in strings]
     result = {
+        "made_by": "verify/peers/tokenizer_ids.py",
         "versions": {"python": sys.version.split()[0], "tokenizers": tokenizers.__version__},
-        "ids": ids,
-        "decoded": [tokenizer.decode(one, skip_special_tokens=True) for one in ids],
-        "special": [tokenizer.decode(one, skip_special_tokens=False) for one in ids],
+        "digests": [digest(tokenizer, text) for text in strings],
+        "ids": ids[:100],
     }
     if args.gguf:
         import transformers
@@ -39,7 +47,7 @@ def main():
         equal = sum(other.encode(text, add_special_tokens=False) == one for text, one in zip(strings, ids))
         result["versions"]["transformers"] = transformers.__version__
         result["gguf"] = {"equal": equal, "different": len(strings) - equal}
-    Path(args.out).write_text(json.dumps(result), encoding="utf-8")
+    Path(args.out).write_text(json.dumps(result) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-import { RandomStream } from '../src/core/index.js';
+import { RandomStream } from '../../src/core/index.js';
 
 /** Special tokens of SmolLM2 and its like, whole and damaged. */
 const SPECIAL = [
@@ -97,3 +97,7 @@ export function variedStrings(seed: number, count: number): string[] {
     return pieces.join(random.next() < 0.5 ? ' ' : '');
   });
 }
+
+/** The strings of the golden files: for SmolLM2's tokenizer, and for the tiny ones of the unit tests. */
+export const SMOLLM2_STRINGS = { seed: 1, count: 1500 };
+export const TINY_STRINGS = { seed: 2, count: 300 };
