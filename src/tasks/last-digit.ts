@@ -98,23 +98,29 @@ function puzzleAt(number: number, options: LastDigitOptions): Puzzle {
   return { digits: figures.slice(0, -1), target: figures.at(-1) as number, operators: options.operators };
 }
 
-/** The listed space of one split: contents in a shuffled order, solvable and unsolvable ones mixed by the wanted share. */
-function listedSource(options: LastDigitOptions, split: Split, seed: number): ProblemSource {
+type Pools = readonly [solvable: Draft[], unsolvable: Draft[]];
+
+/** Every puzzle of a split, solvable and unsolvable ones apart. */
+function listPools(options: LastDigitOptions, split: Split): Pools {
   const drafts = Array.from({ length: 10 ** (options.digits + 1) }, (_, i) => draftOf(puzzleAt(i, options), options))
     .filter((draft) => draft !== undefined)
     .filter((draft) => splitOf(NAME, draft.content) === split);
-  const pools = [true, false].map((solvable) => drafts.filter((draft) => draft.solvable === solvable));
+  return [drafts.filter((draft) => draft.solvable), drafts.filter((draft) => !draft.solvable)];
+}
+
+/** The listed puzzles of a split in the order of a seed, solvable and unsolvable ones mixed by the wanted share. */
+function listedSource(pools: Pools, options: LastDigitOptions, split: Split, seed: number): ProblemSource {
   const orders = pools.map((pool, i) => shuffledPasses(pool.length, seed, `${NAME}-${split}-${i}`));
   const wanted = mixture(options.unsolvable);
   const at = (index: number): Problem => {
     const { pool, position } = wanted(index);
-    const draft = pools[pool]?.[orders[pool]?.(position) as number];
+    const draft = pools[pool][orders[pool]?.(position) as number];
     if (!draft) throw new RangeError(`task ${NAME}: no ${pool ? 'unsolvable' : 'solvable'} puzzle fits the options`);
     return { id: problemId(split, NAME, draft.content), ...draft.problem };
   };
-  const [solvable = 0, unsolvable = 0] = pools.map((pool) => pool.length);
+  const [solvable, unsolvable] = pools;
   const u = options.unsolvable;
-  return { size: Math.floor(Math.min(solvable / (1 - u), u > 0 ? unsolvable / u : Infinity)), at };
+  return { size: Math.floor(Math.min(solvable.length / (1 - u), u > 0 ? unsolvable.length / u : Infinity)), at };
 }
 
 /** Spreads a share u of ones evenly over the indices: index i is unsolvable when floor(u i) steps up at i + 1. */
@@ -262,6 +268,7 @@ export function lastDigitTask(input?: z.input<typeof lastDigitOptions>): Task {
   const gaps = options.digits - 1;
   const attemptLength = 2 + 2 * gaps + 2 * (options.results === 'stated' ? gaps : 1);
   const listed = options.digits <= LISTED_DIGITS && options.unsolvable < 1;
+  const pools: Partial<Record<Split, Pools>> = {};
   return {
     name: NAME,
     description: 'put + - * between digits so that the last digit of the result hits the target',
@@ -269,7 +276,10 @@ export function lastDigitTask(input?: z.input<typeof lastDigitOptions>): Task {
     alphabet: '0123456789 >:=x!?' + options.operators,
     // Every candidate once, and the end token.
     suggestedMaxTokens: attemptLength * options.operators.length ** gaps + 1,
-    problems: (split, seed) => (listed ? listedSource : randomSource)(options, split, seed),
+    problems: (split, seed) =>
+      listed
+        ? listedSource((pools[split] ??= listPools(options, split)), options, split, seed)
+        : randomSource(options, split, seed),
     grade: async (problem, response) => gradeText(problem, response),
     demonstrate: (problem, style, random): Demonstration => ({
       problem,
