@@ -9,7 +9,8 @@ export interface Series {
   color: number;
   /** Drawn thin and pale: the readings behind a smoothed line. */
   faint?: boolean;
-  dashed?: boolean;
+  /** Tells lines apart without colour. */
+  dash?: 'dashed' | 'dotted';
   values: (number | null)[];
 }
 
@@ -197,6 +198,7 @@ const PLANS: readonly Plan[] = [
 ];
 
 const SMOOTH_FROM = 24;
+const DASHES: readonly Series['dash'][] = [undefined, 'dashed', 'dotted'];
 
 /** The charts that these metrics can fill: a metric that was never logged, or was always zero in a stack, is left out. */
 export function planCharts(metrics: readonly MetricsLine[]): Chart[] {
@@ -206,14 +208,13 @@ export function planCharts(metrics: readonly MetricsLine[]): Chart[] {
 function fill(plan: Plan, metrics: readonly MetricsLine[]): Chart {
   const { lines, smooth, per, ...chart } = plan;
   const rows = metrics.filter((line) => lines.some(([metric]) => metricValue(line, metric) !== undefined));
-  const series = lines.flatMap(([metric, label], color): Series[] => {
-    const values = rows.map((line) => valueOf(line, metric, per));
-    const empty = values.every((value) => value === null || (plan.stacked === true && value === 0));
-    if (empty) return [];
+  const columns = lines
+    .map(([metric, label]) => ({ label, values: rows.map((line) => valueOf(line, metric, per)) }))
+    .filter(({ values }) => values.some((value) => value !== null && (plan.stacked !== true || value !== 0)));
+  const series = columns.flatMap(({ label, values }, color): Series[] => {
     const dense = values.every((value) => value !== null);
-    return smooth && dense && values.length >= SMOOTH_FROM
-      ? smoothed(label, color, values)
-      : [{ label, color, values }];
+    if (smooth && dense && values.length >= SMOOTH_FROM) return smoothed(label, color, values);
+    return [{ label, color, values, ...(plan.stacked ? {} : { dash: DASHES[color] }) }];
   });
   return { ...chart, iterations: rows.map((line) => line.iteration), series };
 }
@@ -238,7 +239,7 @@ function smoothed(label: string, color: number, values: readonly (number | null)
   ];
 }
 
-/** Metrics of the last line that no chart shows, for the table of everything. */
+/** The last reading. */
 export function latestValue(series: Series): number | null {
   return series.values.findLast((value) => value !== null) ?? null;
 }
@@ -256,8 +257,14 @@ const SUFFIX: Readonly<Record<Unit, string>> = {
 /** A value with its unit, three significant digits. */
 export function formatValue(value: number | null, unit: Unit): string {
   if (value === null) return '–';
-  if (unit === 'percent') return `${(value * 100).toFixed(1)} %`;
+  if (unit === 'percent') return `${formatPercent(value)} %`;
   return formatNumber(value) + SUFFIX[unit];
+}
+
+/** One decimal; two digits below one percent. */
+function formatPercent(share: number): string {
+  const value = share * 100;
+  return value !== 0 && Math.abs(value) < 1 ? String(Number(value.toPrecision(2))) : value.toFixed(1);
 }
 
 /** 1234.5 -> 1,235; 0.01234 -> 0.0123; 0.0000123 -> 1.23e-5. */

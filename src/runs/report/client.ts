@@ -19,7 +19,8 @@ export const CLIENT_SCRIPT = String.raw`
     if (size < 1e-3 || size >= 1e9) return v.toExponential(2);
     return String(Number(v.toPrecision(3)));
   };
-  const told = (v, unit) => (v == null ? '–' : unit === 'percent' ? (v * 100).toFixed(1) + ' %' : number(v) + suffix[unit]);
+  const percent = (v) => (v !== 0 && Math.abs(v) < 1 ? String(Number(v.toPrecision(2))) : v.toFixed(1));
+  const told = (v, unit) => (v == null ? '–' : unit === 'percent' ? percent(v * 100) + ' %' : number(v) + suffix[unit]);
   const tick = (v, unit) => {
     if (unit === 'percent') return Number((v * 100).toPrecision(6)) + ' %';
     const size = Math.abs(v);
@@ -47,6 +48,13 @@ export const CLIENT_SCRIPT = String.raw`
     return [bounded(low) ? low : low - pad, bounded(high) ? high : high + pad];
   };
 
+  /** Powers of ten between the bounds of a logarithmic axis. */
+  const decades = (u, axis, low, high) => {
+    const found = [];
+    for (let e = Math.ceil(Math.log10(low) - 1e-9); e <= Math.floor(Math.log10(high) + 1e-9); e++) found.push(Number('1e' + e));
+    return found;
+  };
+
   const build = (figure, chart) => {
     const host = figure.querySelector('.plot');
     const buttons = [...figure.querySelectorAll('.legend button')];
@@ -70,8 +78,8 @@ export const CLIENT_SCRIPT = String.raw`
         const s = chart.series[i];
         const stroke = colour(s);
         return {
-          label: s.label, show: shown[i], stroke: s.faint ? fade(stroke, 0.4) : stroke, width: s.faint ? 1 : chart.stacked ? 1 : 2,
-          fill: chart.stacked ? fade(stroke, 0.85) : undefined, dash: i === 1 && !chart.stacked && !s.faint && !chart.series.some((o) => o.faint) ? [6, 4] : i === 2 && !chart.stacked ? [2, 3] : undefined,
+          label: s.label, show: shown[i], stroke: chart.stacked ? css('--card') : s.faint ? fade(stroke, 0.4) : stroke, width: s.faint ? 1 : chart.stacked ? 1 : 2,
+          fill: chart.stacked ? stroke : undefined, dash: { dashed: [6, 4], dotted: [2, 3] }[s.dash],
           spanGaps: true, points: { show: !chart.stacked && !s.faint && (few || s.values.filter((v) => v != null).length <= 40), size: 5, fill: stroke },
         };
       });
@@ -84,7 +92,7 @@ export const CLIENT_SCRIPT = String.raw`
         axes: [
           { stroke: ink, font, labelFont: font, grid: { show: false }, ticks: grid, size: 34, label: 'iteration', labelSize: 20, labelGap: 0, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000] },
           { stroke: ink, font, labelFont: font, grid, ticks: { show: false }, size: 58, label: axisName[chart.unit] || undefined, labelSize: 20, labelGap: 0,
-            values: (u, ticks) => ticks.map((v) => (v == null ? '' : chart.logarithmic && Math.abs(Math.log10(v) % 1) > 1e-6 ? '' : tick(v, chart.unit))) },
+            splits: chart.logarithmic ? decades : undefined, filter: chart.logarithmic ? (u, ticks) => ticks : undefined, values: (u, ticks) => ticks.map((v) => tick(v, chart.unit)) },
         ],
         series: [{}, ...series],
         hooks: { setCursor: [(u) => values(u.cursor.idx)] },

@@ -79,7 +79,7 @@ export function chartFigures(charts: readonly Chart[]): string {
 
 function chartFigure(chart: Chart, index: number): string {
   const legend = chart.series.map((series) => {
-    const kind = chart.stacked ? ' area' : series.faint ? ' faint' : '';
+    const kind = chart.stacked ? ' area' : series.faint ? ' faint' : ` ${series.dash ?? ''}`;
     const value = escapeHtml(formatValue(latestValue(series), chart.unit));
     return `<li><button type="button" aria-pressed="true"><span class="swatch c${series.color % 6}${kind}"></span>${escapeHtml(series.label)}<span class="value">${value}</span></button></li>`;
   });

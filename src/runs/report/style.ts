@@ -34,14 +34,14 @@ nav ul { display: flex; gap: 24px; list-style: none; padding: 12px 0; white-spac
 nav a { color: var(--soft); text-decoration: none; padding: 4px 0; }
 nav a:hover { color: var(--ink); }
 .skip { position: absolute; left: -999px; } .skip:focus { left: 16px; top: 16px; background: var(--card); padding: 8px 12px; z-index: 9; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 16px; margin-top: 20px; }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; min-width: 0; }
+.cards { display: flex; flex-wrap: wrap; gap: 16px; margin-top: 20px; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; min-width: 0; flex: 1 1 220px; }
 .card h3 { font-size: 13.5px; font-weight: 500; color: var(--soft); }
 .card .figure { font-size: 32px; line-height: 1.2; font-weight: 620; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; margin: 6px 0 4px; white-space: nowrap; }
 .card .figure .from { color: var(--soft); font-weight: 400; }
 .card p { font-size: 13.5px; color: var(--soft); font-variant-numeric: tabular-nums; }
 .gain { color: var(--good); font-weight: 600; } .gain.down { color: var(--bad); }
-.card.wide { grid-column: span 2; }
+.card.wide { flex-basis: 400px; }
 .interval { display: grid; grid-template-columns: auto 1fr; gap: 4px 12px; align-items: center; margin-top: 12px; font-size: 12.5px; color: var(--soft); }
 .interval svg { width: 100%; height: 14px; display: block; overflow: visible; }
 .interval .rail { stroke: var(--line); stroke-width: 1; } .interval .ci { stroke: var(--soft); stroke-width: 3; stroke-linecap: round; } .interval .dot { fill: var(--soft); }
@@ -59,6 +59,7 @@ nav a:hover { color: var(--ink); }
 .legend button[aria-pressed="false"] { opacity: 0.45; text-decoration: line-through; }
 .legend .value { color: var(--soft); font-variant-numeric: tabular-nums; min-width: 4.5em; }
 .swatch { width: 16px; height: 0; border-top: 3px solid; border-radius: 2px; flex: none; }
+.swatch.dashed { border-top-style: dashed; width: 22px; } .swatch.dotted { border-top-style: dotted; width: 22px; }
 .swatch.faint { border-top-width: 1.5px; opacity: 0.6; } .swatch.area { height: 10px; border-top-width: 10px; width: 10px; }
 .swatch.c0 { border-color: var(--series-0); } .swatch.c1 { border-color: var(--series-1); } .swatch.c2 { border-color: var(--series-2); }
 .swatch.c3 { border-color: var(--series-3); } .swatch.c4 { border-color: var(--series-4); } .swatch.c5 { border-color: var(--series-5); }
@@ -76,11 +77,13 @@ pre { font: 13px/1.55 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; 
 .verdict.correct { color: var(--good); background: var(--good-wash); } .verdict.wrong { color: var(--bad); background: var(--bad-wash); } .verdict.no_verdict { color: var(--none); background: var(--none-wash); }
 .hidden-char { color: var(--hidden); background: var(--hidden-wash); border-radius: 3px; padding: 0 3px; font-size: 0.85em; unicode-bidi: isolate; }
 details.row { border-top: 1px solid var(--line); } details.row:first-of-type { border-top: 0; }
-details.row > summary { padding: 10px 18px; cursor: pointer; display: grid; grid-template-columns: 84px 72px 86px minmax(0, 1fr); gap: 12px; font-size: 13.5px; align-items: baseline; list-style: none; font-variant-numeric: tabular-nums; }
+details.row > summary { padding: 10px 18px; cursor: pointer; display: grid; grid-template-columns: 12px 84px 76px 86px minmax(0, 1fr); gap: 12px; font-size: 13.5px; align-items: baseline; list-style: none; font-variant-numeric: tabular-nums; }
 details.row > summary::-webkit-details-marker { display: none; }
+details.row > summary::before { content: "›"; color: var(--soft); font-size: 17px; line-height: 1; transition: transform 0.12s; }
+details.row[open] > summary::before { transform: rotate(90deg); }
 details.row > summary:hover { background: var(--wash); } details.row > summary .verdict { justify-self: start; }
 details.row > summary .dim { color: var(--soft); white-space: nowrap; } details.row > summary .why { color: var(--soft); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-details.row[open] > summary .why { white-space: normal; overflow-wrap: anywhere; } details.row > pre { padding: 4px 18px 18px; }
+details.row[open] > summary .why { white-space: normal; overflow-wrap: anywhere; } details.row > pre { padding: 4px 18px 18px 42px; }
 .scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 7px 18px; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
@@ -94,10 +97,10 @@ noscript p { background: var(--none-wash); color: var(--none); padding: 10px 14p
 .u-cursor-x { border-right: 1px solid var(--soft) !important; }
 @media (max-width: 760px) {
   .page { padding: 0 16px 64px; } header { padding: 32px 0 20px; } h2 { margin-top: 48px; }
-  .charts, .sides { grid-template-columns: minmax(0, 1fr); } .card.wide { grid-column: auto; }
+  .charts, .sides { grid-template-columns: minmax(0, 1fr); } .card.wide { flex-basis: 260px; }
   .side + .side { border-left: 0; border-top: 1px solid var(--line); }
   .hero .plot { height: 240px; } .chart { padding: 14px 12px 8px; }
-  details.row > summary { grid-template-columns: 84px 1fr auto; } details.row > summary .why { grid-column: 1 / -1; }
+  details.row > summary { grid-template-columns: 12px 84px 1fr auto; } details.row > summary .why { grid-column: 1 / -1; }
   th, td { padding: 7px 12px; } .settings th { width: 46%; min-width: 0; }
 }
 @media print { nav, .skip { display: none; } .chart, .pair, .card { break-inside: avoid; } pre { max-height: none; } }
