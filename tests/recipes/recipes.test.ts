@@ -12,7 +12,7 @@ describe('recipes', () => {
   it.each(everyPreset)('%s %s is a whole, valid configuration with a source for every value', (name, preset) => {
     const { values, config } = resolveRecipe(name, preset);
     expect(Object.keys(config).length).toBeGreaterThan(8);
-    expect(values.every(({ source }) => source.length > 3)).toBe(true);
+    expect(values.every(({ source }) => source.length > 2)).toBe(true);
   });
 
   it('dapo holds the values of its paper', () => {
