@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { HoneError } from '../../core/index.js';
-import { parseModelConfig, toHfConfig, type ModelConfig } from '../../model/index.js';
+import { loadTokenizer, parseModelConfig, toHfConfig, type ModelConfig } from '../../model/index.js';
 import type { ModelInfo, OpenModelOptions, OptimResult, OptimStep, Sample, SampleRequest } from '../types.js';
 import { Parameters } from './parameters.js';
 import { Sampling, type SamplingHooks } from './sampling.js';
@@ -204,9 +204,6 @@ export class Backend {
     const { source } = options;
     const path = source.kind === 'folder' ? source.path : source.tokenizerPath;
     if (sampling.vocabulary.tokenBytes || !path) return;
-    const { loadTokenizer } = (await import('../../model/index.js')) as unknown as {
-      loadTokenizer(p: string): Promise<{ tokenBytes(id: number): Uint8Array }>;
-    };
     const tokenizer = await loadTokenizer(path);
     sampling.vocabulary.tokenBytes = (id) => tokenizer.tokenBytes(id);
   }
