@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { HoneError } from '../core/index.js';
+import { HoneError, silentProgress, type Progress } from '../core/index.js';
 import { loadChatTemplate } from './chat-template.js';
 import { llamaTensorShapes, parseModelConfig, toHfConfig, type ModelConfig } from './config.js';
 import { copyAtomically, pathKind, readJson, writeJson } from './files.js';
@@ -91,18 +91,26 @@ export async function copyTokenizerFiles(from: string, to: string): Promise<stri
  * tokenizer, chat template and generation files. config.json is written last.
  * @throws HoneError('usage') when `out` already holds a model; HoneError('input') on damaged models.
  */
-export async function exportModel(folder: string, out: string): Promise<void> {
+export async function exportModel(folder: string, out: string, options: { onProgress?: Progress } = {}): Promise<void> {
+  const progress = options.onProgress ?? silentProgress;
   await refuseExistingModel(out);
   const config = await loadModelConfig(folder);
   const weights = await openSafetensors(folder);
   checkTensors(weights, config, folder);
   await copyTokenizerFiles(folder, out);
-  const tensors = [...llamaTensorShapes(config)].map(([name, shape]): [string, TensorSource] => [
-    name,
-    { shape, data: async () => (await weights.read(name)).data },
-  ]);
+  const shapes = llamaTensorShapes(config);
+  progress.phase('copy weights', shapes.size);
+  let done = 0;
+  const tensors = [...shapes].map(([name, shape]): [string, TensorSource] => {
+    const data = async () => {
+      progress.update(++done);
+      return (await weights.read(name)).data;
+    };
+    return [name, { shape, data }];
+  });
   await writeSafetensors(join(out, 'model.safetensors'), tensors);
   await writeJson(join(out, 'config.json'), toHfConfig(config));
+  progress.end();
 }
 
 /** @throws HoneError('usage') when `folder` has a config.json, the file that marks a complete model. */
