@@ -63,11 +63,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvalResult> {
   const problems = problemsOf(task, split, problemSeed, options.n);
   const requests = problems.map((problem, index) => requestOf(problem, index, options));
   progress.phase(`sampling ${task.name}`, problems.length * k);
-  const samples_PG = await options.sampler.sampleBatch(requests, {
-    ...(options.signal ? { signal: options.signal } : {}),
-    onProgress: (done, _total, tokens) => progress.update(done, { tokens }),
-  });
-  stopIfAsked(options.signal);
+  const samples_PG = await sampleAll(requests, options, progress);
   progress.phase(`grading ${task.name}`, problems.length * k);
   const rows = await gradeAll(problems, samples_PG, options);
   progress.end();
@@ -83,6 +79,20 @@ export async function evaluate(options: EvaluateOptions): Promise<EvalResult> {
     weightsVersion: options.sampler.weightsVersion,
     rows,
   };
+}
+
+async function sampleAll(
+  requests: readonly SampleRequest[],
+  { sampler, signal }: EvaluateOptions,
+  progress: Progress,
+): Promise<Sample[][]> {
+  const onProgress = (done: number, _total: number, tokens: number) => progress.update(done, { tokens });
+  try {
+    return await sampler.sampleBatch(requests, { onProgress, ...(signal ? { signal } : {}) });
+  } finally {
+    // Samples that were broken off, and the error that some samplers break off with, both mean an interruption.
+    stopIfAsked(signal);
+  }
 }
 
 function checkOptions({ n, k, temperature, maxTokens, gradingConcurrency = 1 }: EvaluateOptions): void {

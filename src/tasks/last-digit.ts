@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type RandomStream } from '../core/index.js';
+import { HoneError, type RandomStream } from '../core/index.js';
 import { parseAttempts, type Attempt } from './last-digit-grammar.js';
 import { parseOptions } from './options.js';
 import { drawnSource, problemId, shuffledPasses, splitOf, type Draft } from './split.js';
@@ -115,7 +115,11 @@ function listedSource(pools: Pools, options: LastDigitOptions, split: Split, see
   const at = (index: number): Problem => {
     const { pool, position } = wanted(index);
     const draft = pools[pool][orders[pool]?.(position) as number];
-    if (!draft) throw new RangeError(`task ${NAME}: no ${pool ? 'unsolvable' : 'solvable'} puzzle fits the options`);
+    if (!draft)
+      throw new HoneError('usage', `no ${pool === 1 ? 'unsolvable' : 'solvable'} puzzle fits the options`, {
+        where: `task ${NAME}`,
+        hint: 'Allow more solutions (maxSolutions) or more operators.',
+      });
     return { id: problemId(split, NAME, draft.content), ...draft.problem };
   };
   const [solvable, unsolvable] = pools;

@@ -29,7 +29,7 @@ const GSM8K: Preset = {
   description: 'grade-school word problems (GSM8K: 7,473 to train on, 1,319 to test)',
   train: 'gsm8k_train.jsonl',
   test: 'gsm8k_test.jsonl',
-  maxTokens: 320,
+  maxTokens: 512,
   solution: 'solution',
 };
 

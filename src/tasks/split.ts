@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { RandomStream } from '../core/index.js';
+import { HoneError, RandomStream } from '../core/index.js';
 import type { Problem, ProblemSource, Split } from './types.js';
 
 /** One problem content in `TEST_ONE_IN` belongs to the test split. */
@@ -39,7 +39,7 @@ export interface Draft {
 /**
  * An endless source that draws from a family's space until a draft lands in the split.
  * Problem `index` is a pure function of (family, draw function, split, seed, index).
- * @throws RangeError from `at` when no draft of 10,000 is accepted, which means the options admit next to no problem.
+ * @throws HoneError usage, from `at`, when no draft of 10,000 is accepted: the options admit next to no problem.
  */
 export function drawnSource(
   family: string,
@@ -54,7 +54,10 @@ export function drawnSource(
       if (draft && splitOf(family, draft.content) === split)
         return { id: problemId(split, family, draft.content), ...draft.problem };
     }
-    throw new RangeError(`task ${family}: none of ${MAX_DRAWS} draws fits the options; widen its ranges`);
+    throw new HoneError('usage', `none of ${MAX_DRAWS} draws fits the options`, {
+      where: `task ${family}`,
+      hint: 'Widen the ranges in the options of the task.',
+    });
   };
   return { size: Infinity, at };
 }

@@ -37,8 +37,9 @@ describe.each(families)('%s', (_label, make) => {
     fc.assert(
       fc.property(seeds, fc.array(fc.nat(400), { minLength: 1, maxLength: 6 }), (seed, indices) => {
         const source = task.problems('train', seed);
+        const again = make().problems('train', seed);
         const forward = indices.map((index) => source.at(index));
-        const backward = indices.toReversed().map((index) => make().problems('train', seed).at(index));
+        const backward = indices.toReversed().map((index) => again.at(index));
         expect(backward.toReversed()).toEqual(forward);
       }),
       { ...RUNS, numRuns: 5 },
@@ -228,5 +229,66 @@ describe('path', () => {
       (_, i) => pathTask().demonstrate!(source.at(i), 'search', new RandomStream(0, 'demo', i)).response.length,
     );
     expect(Math.max(...lengths) / Math.min(...lengths)).toBeGreaterThanOrEqual(9);
+  });
+});
+
+describe('edited responses', () => {
+  const signs = [...'0123456789abcx<=.+-*()'];
+  const edit = (text: string, random: RandomStream): string => {
+    const at = random.nextInt(0, text.length - 1);
+    return text.slice(0, at) + random.pick(['', random.pick(signs), random.pick([...text])]) + text.slice(at + 1);
+  };
+
+  /** Value of a fully bracketed expression, by working out the innermost bracket again and again. */
+  const value = (text: string): number => {
+    const apply = (_: string, a: string, operator: string, b: string) =>
+      String(operator === '+' ? +a + +b : operator === '-' ? +a - +b : +a * +b);
+    let rest = `(${text})`;
+    for (let before = ''; before !== rest;) {
+      before = rest;
+      rest = rest.replace(/\((-?\d+)([-+*])(-?\d+)\)/, apply).replace(/^\((-?\d+)\)$/, '$1');
+    }
+    return Number(rest);
+  };
+  const operations = (text: string) => text.match(/(?<=[\d)])[-+*]/g)?.length ?? 0;
+
+  /** Every step kept has the value of the problem and one operation less than the step before. */
+  const arithmeticHolds = (prompt: string, text: string): boolean => {
+    const kept = text
+      .slice(0, -1)
+      .replace(/[^=x]+x/g, '')
+      .split('=');
+    const steps = [prompt.slice(0, -1), ...kept];
+    return steps.every(
+      (step, i) =>
+        value(step) === value(prompt.slice(0, -1)) &&
+        operations(step) === operations(prompt) - i &&
+        (i < steps.length - 1 || operations(step) === 0),
+    );
+  };
+
+  /** With every step back taken out together with its step on, the one way to the goal is left. */
+  const pathHolds = (answer: string, text: string): boolean => {
+    let rest = text;
+    for (let before = ''; before !== rest;) [before, rest] = [rest, rest.replace(/[a-z]</, '')];
+    return rest === `${answer}.`;
+  };
+
+  it.each<[task: Task, holds: (prompt: string, answer: string, text: string) => boolean]>([
+    [arithmeticTask({ slips: 0.5 }), (prompt, _answer, text) => arithmeticHolds(prompt, text)],
+    [pathTask(), (_prompt, answer, text) => pathHolds(answer, text)],
+  ])('of $name are accepted only when they still hold by other means', async (task, holds) => {
+    const source = task.problems('train', 8);
+    let refused = 0;
+    for (let i = 0; i < 1500; i++) {
+      const random = new RandomStream(8, 'edits', i);
+      const { problem, response } = task.demonstrate!(source.at(i), 'search', random);
+      expect(holds(problem.prompt, problem.answer!, response)).toBe(true);
+      const text = edit(response, random);
+      const accepted = (await task.grade(problem, said(text))).status === 'correct';
+      if (accepted) expect([text, holds(problem.prompt, problem.answer!, text)]).toEqual([text, true]);
+      else refused++;
+    }
+    expect(refused).toBeGreaterThan(700);
   });
 });
