@@ -14,6 +14,8 @@ export interface JsonlRow<T> {
 export interface ReadJsonlOptions {
   /** Longest line, in bytes. Default 16 MiB: a file that is not JSONL fails early instead of filling memory. */
   maxLineBytes?: number;
+  /** The way out that errors about a row name. Default: for a data file that a person wrote. */
+  hint?: string;
 }
 
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
@@ -31,7 +33,7 @@ export async function* iterateJsonl<T>(
 ): AsyncGenerator<JsonlRow<T>> {
   for await (const { bytes, line } of splitLines(file, options.maxLineBytes ?? MAX_LINE_BYTES)) {
     const text = decode(bytes, file, line);
-    if (text.trim() !== '') yield { value: parseRow(text, schema, `${file}:${line}`), line };
+    if (text.trim() !== '') yield { value: parseRow(text, schema, `${file}:${line}`, options.hint), line };
   }
 }
 
@@ -117,14 +119,14 @@ function decode(bytes: Buffer, file: string, line: number): string {
 }
 
 /** One row from its JSON text. @throws HoneError('input') that says which field is wrong and what was expected */
-export function parseRow<T>(text: string, schema: z.ZodType<T>, where: string): T {
+export function parseRow<T>(text: string, schema: z.ZodType<T>, where: string, hint?: string): T {
   let raw: unknown;
   try {
     raw = JSON.parse(text);
   } catch (error) {
     throw new HoneError('input', `invalid JSON: ${plain(error instanceof Error ? error.message : String(error))}`, {
       where,
-      hint: 'Each line must be one complete JSON value, e.g. {"question": "...", "answer": "..."}.',
+      hint: hint ?? 'Each line must be one complete JSON value, e.g. {"question": "...", "answer": "..."}.',
       cause: error,
     });
   }
@@ -132,7 +134,7 @@ export function parseRow<T>(text: string, schema: z.ZodType<T>, where: string): 
   if (result.success) return result.data;
   throw new HoneError('input', describeIssues(result.error.issues, raw), {
     where,
-    hint: 'Correct this row, or map your field names to the expected ones.',
+    hint: hint ?? 'Correct this row, or map your field names to the expected ones.',
   });
 }
 

@@ -23,6 +23,7 @@ export const METRICS_FILE = 'metrics.jsonl';
 export const ROLLOUTS_FOLDER = 'rollouts';
 const ROLLOUT_FILE = /^(\d{6,})\.jsonl$/;
 const NEWLINE = 0x0a;
+const DAMAGED_LOG = 'The file was changed or damaged: restore it, or remove what is wrong.';
 
 const metricsSchema: z.ZodType<MetricsLine> = z
   .object({ iteration: z.number().int().nonnegative(), timing: z.record(z.string(), z.number()).optional() })
@@ -88,14 +89,16 @@ export async function appendMetricsLine(path: string, line: MetricsLine, fs: Dur
 /** @throws HoneError('input') at `file:line` for a line that is not a metrics line (a torn last one is left out) */
 export async function readMetricsLines(path: string): Promise<MetricsLine[]> {
   const { lines } = await readWholeLines(path);
-  return lines.map((text, i) => parseRow(text, metricsSchema, `${join(path, METRICS_FILE)}:${i + 1}`));
+  return lines.map((text, i) => parseRow(text, metricsSchema, `${join(path, METRICS_FILE)}:${i + 1}`, DAMAGED_LOG));
 }
 
 /** Keeps the lines of the first `iteration` iterations, byte for byte. */
 export async function cutMetrics(path: string, iteration: number, fs: DurableFs): Promise<void> {
   const file = join(path, METRICS_FILE);
   const { lines } = await readWholeLines(path);
-  const kept = lines.filter((text, i) => parseRow(text, metricsSchema, `${file}:${i + 1}`).iteration <= iteration);
+  const kept = lines.filter(
+    (text, i) => parseRow(text, metricsSchema, `${file}:${i + 1}`, DAMAGED_LOG).iteration <= iteration,
+  );
   if (kept.length < lines.length) await writeFileAtomic(file, kept.map((text) => `${text}\n`).join(''), { fs });
 }
 
@@ -116,7 +119,7 @@ export async function listRollouts(path: string): Promise<number[]> {
 }
 
 export async function readRolloutRows(path: string, iteration: number): Promise<RolloutRow[]> {
-  return readJsonl(rolloutsFile(path, iteration), rolloutSchema);
+  return readJsonl(rolloutsFile(path, iteration), rolloutSchema, { hint: DAMAGED_LOG });
 }
 
 /**
@@ -169,5 +172,5 @@ export function resultFile(path: string, name: string): string {
 export async function readResultFile(path: string, name: string): Promise<Json | undefined> {
   const file = resultFile(path, name);
   const data = await readOrEmpty(file);
-  return data.length === 0 ? undefined : parseRow(data.toString('utf8'), jsonSchema, file);
+  return data.length === 0 ? undefined : parseRow(data.toString('utf8'), jsonSchema, file, DAMAGED_LOG);
 }

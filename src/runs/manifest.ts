@@ -86,7 +86,8 @@ export async function readRunFile(path: string): Promise<RunFile> {
       cause: error,
     });
   }
-  return parseRow(text, runFileSchema, file);
+  const hint = 'Open the run with the version of hone that wrote it, or start a new one.';
+  return parseRow(text, runFileSchema, file, hint);
 }
 
 export function manifestOf(file: RunFile): RunManifest {
@@ -101,7 +102,7 @@ async function readVersions(): Promise<Record<string, string | null>> {
     hone: await packageVersion(() => join(import.meta.dirname, '..', '..', 'package.json')),
     node: process.versions.node,
     'onnxruntime-node': await packageVersion(() => {
-      // The package does not export its package.json: walk up from its main file.
+      // The package does not export its package.json: find it from its main file.
       const main = require.resolve('onnxruntime-node');
       return join(main.slice(0, main.lastIndexOf('onnxruntime-node')), 'onnxruntime-node', 'package.json');
     }),

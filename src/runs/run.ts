@@ -228,8 +228,10 @@ class FolderRun implements Run {
   }
 
   writeResult(name: string, value: Json): Promise<void> {
-    const file = logs.resultFile(this.path, name);
-    return this.#inOrder(() => writeFileAtomic(file, `${stringifyJson(value)}\n`, { fs: this.fs }));
+    return this.#inOrder(async () => {
+      const file = logs.resultFile(this.path, name);
+      await writeFileAtomic(file, `${stringifyJson(value)}\n`, { fs: this.fs });
+    });
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createRun, openRun, readRun, type Run } from '../../src/runs/index.js';
-import { Crash, CrashFs, type CrashKind } from './crash-fs.js';
+import { Crash, CrashFs, type CrashKind, quickFs } from './crash-fs.js';
 
 let root: string;
 /** A closed run of four iterations, to be copied. */
@@ -11,7 +11,13 @@ let base: string;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'hone-crash-'));
   base = join(root, 'base');
-  const first = await createRun({ path: base, manifest, policy: { every: 1, keep: KEEP }, rolloutShare: 1 });
+  const first = await createRun({
+    path: base,
+    manifest,
+    policy: { every: 1, keep: KEEP },
+    rolloutShare: 1,
+    fs: quickFs,
+  });
   for (let iteration = 1; iteration <= 4; iteration++) await iterate(first, iteration);
   await first.close();
 });
@@ -72,7 +78,7 @@ async function checkpointsOf(path: string): Promise<number[]> {
 
 /** What must hold after any crash while iteration 5 was being written; returns the iteration to go on from. */
 async function checkRecovery(path: string): Promise<number> {
-  const run = await openRun(path);
+  const run = await openRun(path, { fs: quickFs });
   const damaged: string[] = [];
   const latest = await run.latestCheckpoint((folder, why) => damaged.push(`${folder}: ${why}`));
   expect(damaged).toEqual([]);
@@ -140,7 +146,8 @@ test('replacing a checkpoint of the same iteration survives a crash at every ope
       const place = join(root, `${kind}-${stopAt}`);
       await mkdir(join(place, 'graveyard'), { recursive: true });
       const path = join(place, 'run');
-      const first = await createRun({ path, manifest, policy: { every: 1, keep: 1 }, rolloutShare: 1 });
+      const policy = { every: 1, keep: 1 };
+      const first = await createRun({ path, manifest, policy, rolloutShare: 1, fs: quickFs });
       await save(first, 'old');
       await first.close();
       const fs = new CrashFs(path, join(place, 'graveyard'));
@@ -156,7 +163,7 @@ test('replacing a checkpoint of the same iteration survives a crash at every ope
       );
       await run.close();
       await fs.afterwards(kind, join(place, 'after'));
-      const again = await openRun(join(place, 'after'));
+      const again = await openRun(join(place, 'after'), { fs: quickFs });
       const latest = await again.latestCheckpoint();
       const tag = await readFile(join(latest?.folder ?? '', 'w'), 'utf8');
       expect(latest?.state.trainer).toBe(tag);

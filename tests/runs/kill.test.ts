@@ -25,20 +25,24 @@ async function write(path: string, kill?: { lines: number; delayMs: number }): P
   return ended;
 }
 
-test('kill -9 at ten random moments and resume: the run is bit-identical to one that was never killed', async () => {
-  const root = await mkdtemp(join(tmpdir(), 'hone-kill-'));
-  try {
-    const [whole, killed] = [join(root, 'whole'), join(root, 'killed')];
-    expect(await write(whole)).toBe('0 ');
-    const moments = new RandomStream(2026, 'kill');
-    for (let i = 0; i < 10; i++)
-      expect(await write(killed, { lines: moments.nextInt(1, 6), delayMs: moments.nextInt(0, 12) })).toBe('SIGKILL');
-    expect(await write(killed)).toBe('0 ');
-    expect(await diffRuns(whole, killed)).toEqual([]);
-    const [a, b] = [await readRun(whole), await readRun(killed)];
-    expect(await b.checkpointIterations()).toEqual(await a.checkpointIterations());
-    expect(await b.readMetrics()).toHaveLength(80);
-  } finally {
-    await rm(root, { recursive: true, force: true });
-  }
-});
+test(
+  'kill -9 at ten random moments and resume: the run is bit-identical to an unkilled one',
+  { timeout: 300_000 },
+  async () => {
+    const root = await mkdtemp(join(tmpdir(), 'hone-kill-'));
+    try {
+      const [whole, killed] = [join(root, 'whole'), join(root, 'killed')];
+      expect(await write(whole)).toBe('0 ');
+      const moments = new RandomStream(2026, 'kill');
+      for (let i = 0; i < 10; i++)
+        expect(await write(killed, { lines: moments.nextInt(1, 6), delayMs: moments.nextInt(0, 12) })).toBe('SIGKILL');
+      expect(await write(killed)).toBe('0 ');
+      expect(await diffRuns(whole, killed)).toEqual([]);
+      const [a, b] = [await readRun(whole), await readRun(killed)];
+      expect(await b.checkpointIterations()).toEqual(await a.checkpointIterations());
+      expect(await b.readMetrics()).toHaveLength(80);
+    } finally {
+      await rm(root, { recursive: true, force: true });
+    }
+  },
+);
