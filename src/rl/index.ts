@@ -13,6 +13,7 @@ export {
   type TokenLoss,
 } from './losses.js';
 export { MISSING_REASONS, missingReason, missingRewardAccount, type MissingReason } from './missing-reward.js';
-export type { Attempt, Group, Rendering } from './rollouts.js';
+export { renderingOf, type Rendering } from './rendering.js';
+export type { Attempt, Group } from './rollouts.js';
 export { baseReward, softOverlongPunishment } from './shaping.js';
 export { trainRl, type TrainRlOptions, type TrainRlResult, type Validation } from './trainer.js';

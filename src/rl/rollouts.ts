@@ -3,14 +3,8 @@ import type { Sample, Sampler, SampleParams, StopReason } from '../engine/types.
 import type { RolloutRow } from '../runs/types.js';
 import type { Problem, ProblemSource, Response, Task, Verdict } from '../tasks/types.js';
 import { hasFilters, type RlConfig } from './config.js';
+import type { Rendering } from './rendering.js';
 import { baseReward, softOverlongPunishment } from './shaping.js';
-
-/** How a problem becomes prompt tokens and a sample becomes what is graded (src/tasks/render.ts has both). */
-export interface Rendering {
-  prompt(problem: Problem): Int32Array;
-  /** What the grader sees: decoded text, cut after a stop string, without the end token. */
-  response(tokens: Int32Array, stopReason: StopReason): Response;
-}
 
 /** One graded sample on its way to the loss. */
 export interface Attempt {

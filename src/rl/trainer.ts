@@ -7,7 +7,8 @@ import type { ProblemSource, Task } from '../tasks/types.js';
 import { collectGroups, type Collected } from './collect.js';
 import { hasFilters, parseRlConfig, type RlConfig } from './config.js';
 import { iterationMetrics } from './iteration-metrics.js';
-import { rolloutRows, type Rendering, type RolloutContext } from './rollouts.js';
+import type { Rendering } from './rendering.js';
+import { rolloutRows, type RolloutContext } from './rollouts.js';
 import { planUpdates, runUpdates } from './updates.js';
 
 /** Result of a validation: `score` ranks checkpoints (higher is better); all numbers go to metrics as `val.*`. */
@@ -21,6 +22,7 @@ export interface TrainRlOptions {
   task: Pick<Task, 'name' | 'problems' | 'grade' | 'stop'>;
   /** Training problems; default: the task's train split under the run's seed. */
   problems?: ProblemSource;
+  /** `renderingOf(task, model)`, or one of your own. */
   render: Rendering;
   /** Where metrics, rollouts and checkpoints go; its manifest's seed feeds every random draw. */
   run: Run;

@@ -1,3 +1,4 @@
+export { readChatExamples } from './chat-data.js';
 export { parseSftConfig, sftConfigSchema, type SftConfig } from './config.js';
 export {
   fit,
