@@ -27,14 +27,17 @@ export function adamw(
   const { lr, beta1, beta2, eps, weightDecay, gradScale, step } = options;
   const keep = 1 - lr * weightDecay;
   const rate = lr / (1 - beta1 ** step);
-  const rootCorrection = Math.sqrt(1 - beta2 ** step);
-  for (let i = 0; i < weight.length; i++) {
+  const rootScale = 1 / Math.sqrt(1 - beta2 ** step);
+  const keep1 = 1 - beta1;
+  const keep2 = 1 - beta2;
+  const count = weight.length;
+  for (let i = 0; i < count; i++) {
     const g = (gradient[i] as number) * gradScale;
-    const first = beta1 * (m[i] as number) + (1 - beta1) * g;
-    const second = beta2 * (v[i] as number) + (1 - beta2) * g * g;
+    const first = beta1 * (m[i] as number) + keep1 * g;
+    const second = beta2 * (v[i] as number) + keep2 * g * g;
     m[i] = first;
     v[i] = second;
-    weight[i] = (weight[i] as number) * keep - (rate * first) / (Math.sqrt(second) / rootCorrection + eps);
+    weight[i] = (weight[i] as number) * keep - (rate * first) / (Math.sqrt(second) * rootScale + eps);
   }
 }
 

@@ -6,6 +6,9 @@ export interface MicroBatch {
   members: number[];
 }
 
+/** What one more run costs besides its padded tokens, in tokens: session overhead on small models. */
+const RUN_COST = 64;
+
 /** Padded length for a sequence: steps of 16 up to 128, then of about an eighth, so that few graphs serve all lengths. */
 export function bucketLength(length: number): number {
   const step = length <= 128 ? 16 : 2 ** Math.ceil(Math.log2(length) - 3);
@@ -18,25 +21,59 @@ function rowsFor(count: number, T: number, tokens: number): number {
   return count >= most ? most : Math.min(most, 2 ** Math.ceil(Math.log2(count)));
 }
 
+/** Row counts of the runs that `count` sequences of one padded length take. */
+function runsFor(count: number, T: number, tokens: number): number[] {
+  const runs: number[] = [];
+  for (let left = count; left > 0; left -= runs.at(-1) as number) runs.push(rowsFor(left, T, tokens));
+  return runs;
+}
+
+function costOf(count: number, T: number, tokens: number): number {
+  return runsFor(count, T, tokens).reduce((sum, B) => sum + B * T + RUN_COST, 0);
+}
+
 /**
- * Splits sequences into graph runs: grouped by padded length, at most `tokens` padded tokens a run (a longer sequence
- * runs alone). A pure function of the lengths and the budget.
+ * Cuts the distinct padded lengths (ascending) into runs that share the longest length of their run, so that padded
+ * tokens plus the cost of runs is least: padding a few short sequences beats a graph run of their own.
+ * @returns the end (exclusive) of each run of lengths
+ */
+function mergeLengths(lengths: readonly number[], counts: readonly number[], tokens: number): number[] {
+  const best: { cost: number; from: number }[] = [{ cost: 0, from: 0 }];
+  for (let end = 1; end <= lengths.length; end++) {
+    let count = 0;
+    let choice = { cost: Infinity, from: 0 };
+    for (let from = end - 1; from >= 0; from--) {
+      count += counts[from] as number;
+      const cost = (best[from]?.cost as number) + costOf(count, lengths[end - 1] as number, tokens);
+      if (cost < choice.cost) choice = { cost, from };
+    }
+    best.push(choice);
+  }
+  const ends: number[] = [];
+  for (let end = lengths.length; end > 0; end = best[end]?.from as number) ends.unshift(end);
+  return ends;
+}
+
+/**
+ * Splits sequences into graph runs of at most `tokens` padded tokens (a longer sequence runs alone), with the least
+ * padding. A pure function of the lengths and the budget.
  */
 export function planMicroBatches(lengths: readonly number[], tokens: number): MicroBatch[] {
   const byLength = new Map<number, number[]>();
   lengths.forEach((length, i) => {
     const T = bucketLength(length);
-    const members = byLength.get(T) ?? [];
-    members.push(i);
-    byLength.set(T, members);
+    byLength.set(T, [...(byLength.get(T) ?? []), i]);
   });
-  const plan: MicroBatch[] = [];
-  for (const [T, members] of [...byLength].sort(([a], [b]) => a - b)) {
-    for (let start = 0; start < members.length;) {
-      const B = rowsFor(members.length - start, T, tokens);
-      plan.push({ T, B, members: members.slice(start, start + B) });
-      start += B;
-    }
-  }
-  return plan;
+  const sorted = [...byLength].sort(([a], [b]) => a - b);
+  const ends = mergeLengths(
+    sorted.map(([T]) => T),
+    sorted.map(([, members]) => members.length),
+    tokens,
+  );
+  return ends.flatMap((end, i) => {
+    const T = sorted[end - 1]?.[0] as number;
+    const members = sorted.slice(ends[i - 1] ?? 0, end).flatMap(([, group]) => group);
+    let start = 0;
+    return runsFor(members.length, T, tokens).map((B) => ({ T, B, members: members.slice(start, (start += B)) }));
+  });
 }
