@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import type { Progress } from '../core/index.js';
-import { LiveProgress, PlainProgress } from './progress.js';
+import { LiveProgress, PlainProgress, type TickingProgress } from './progress.js';
 
 /** A value that `--json` prints. Infinity and NaN become null, undefined members are left out. */
 export type JsonValue =
@@ -34,14 +34,17 @@ export function processIo(options: IoOptions): Io {
   const stream = options.json ? process.stderr : process.stdout;
   const now = (): number => performance.now() / 1000;
   const live = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb' && process.env['CI'] === undefined;
+  const progress: TickingProgress = live
+    ? new LiveProgress(process.stderr, now)
+    : new PlainProgress({ now, write: (text) => void process.stderr.write(text) });
+  // Does not keep the process alive.
+  setInterval(() => progress.tick(), 1000).unref();
   return {
     json: options.json,
     signal: options.signal,
     color: pc.createColors(pc.isColorSupported && stream.isTTY === true),
     width: Math.max(60, stream.columns ?? 100),
-    progress: live
-      ? new LiveProgress(process.stderr, now)
-      : new PlainProgress({ now, write: (text) => void process.stderr.write(text) }),
+    progress,
     print: (text) => void stream.write(`${text}\n`),
     result: (value, human) => {
       if (options.json) process.stdout.write(`${JSON.stringify(value)}\n`);

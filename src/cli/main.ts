@@ -21,7 +21,10 @@ const io = processIo({ json, signal: controller.signal });
 
 /** The first signal asks the work to stop at a clean point, the second ends the process. */
 function stop(): void {
-  if (controller.signal.aborted) process.exit(130);
+  if (controller.signal.aborted) {
+    io.progress.end(); // Gives the cursor back.
+    process.exit(130);
+  }
   io.progress.note('stopping at the next clean point; Ctrl-C again stops at once');
   controller.abort(new HoneError('interrupted', 'stopped on request'));
 }

@@ -1,40 +1,44 @@
-import { stat } from 'node:fs/promises';
-import { HoneError } from '../core/index.js';
-import { exportModel, importGguf, loadModelConfig, loadModelFolder, parameterCount } from '../model/index.js';
-import { exists, Scratch } from './checkpoint-model.js';
-import type { Io } from './io.js';
+import { exportModel, importModel, modelInfo } from '../model/index.js';
+import { Scratch } from './checkpoint-model.js';
+import type { Io, JsonValue } from './io.js';
 import { modelFolder } from './model-source.js';
 import { table } from './table.js';
-import { oneLine, short } from './text.js';
-
-/** What `models info` tells, and `models import` of what it made. */
-async function factsOf(folder: string) {
-  const [config, { tokenizer, chatTemplate }] = [await loadModelConfig(folder), await loadModelFolder(folder)];
-  const { architecture, layers, hiddenSize, heads, kvHeads, mlpSize, vocabSize, maxContext, tieEmbeddings } = config;
-  return {
-    ...{ architecture, parameters: parameterCount(config), layers, hiddenSize, heads, kvHeads, mlpSize },
-    ...{ vocabSize, maxContext, tieEmbeddings, tokens: tokenizer.vocabSize, eosIds: [...tokenizer.eosIds] },
-    chatTemplate: chatTemplate !== undefined,
-  };
-}
+import { bytes, oneLine } from './text.js';
 
 async function show(folder: string, path: string, io: Io): Promise<void> {
-  const facts = await factsOf(folder);
-  io.result({ path, ...facts }, () => {
-    const rows = Object.entries(facts).map(([name, value]) => [
-      name,
-      Array.isArray(value) ? value.join(', ') : short(value),
-    ]);
-    io.print(table([oneLine(path, 1000), ''], rows, io));
+  const { config, files, dtypes, tokenizer, ...facts } = await modelInfo(folder);
+  const json = { ...facts, path, config, files, dtypes, tokenizer: tokenizer ?? null };
+  io.result(JSON.parse(JSON.stringify(json)) as JsonValue, () => {
+    const { layers, hiddenSize, heads, kvHeads, mlpSize } = config;
+    const shape = `${layers} layers, hidden ${hiddenSize}, ${heads} heads (${kvHeads} key-value), MLP ${mlpSize}`;
+    const rows = [
+      ['architecture', facts.architecture],
+      ['parameters', `${(facts.parameters / 1e6).toFixed(1)}M`],
+      ['shape', shape],
+      ['context', `${facts.maxContext} tokens`],
+      ['vocabulary', `${facts.vocabSize}${config.tieEmbeddings ? ', tied to the output' : ''}`],
+      ['tokenizer', tokenizer === undefined ? 'none' : `${tokenizer.kind}, ${tokenizer.tokens} tokens`],
+      ['chat template', facts.chatTemplate ? 'yes' : 'none'],
+      [
+        'weights',
+        Object.entries(dtypes)
+          .map(([name, count]) => `${count} x ${name}`)
+          .join(', '),
+      ],
+      ['files', files.map(({ name, bytes: size }) => `${name} (${bytes(size)})`).join(', ')],
+    ];
+    io.print(`${io.color.bold(oneLine(path, 1000))}\n${table(['', ''], rows, io).replace(/^\n/, '')}`);
   });
 }
 
-export async function importCommand(source: string, { out }: { out: string }, io: Io): Promise<void> {
-  if (await exists(`${out}/config.json`))
-    throw new HoneError('usage', 'already holds a model', { where: out, hint: 'Choose another folder with --out.' });
-  const found = (await exists(source)) ? await stat(source) : undefined;
-  if (found?.isDirectory() === true) await exportModel(source, out);
-  else await importGguf(source, out, { onProgress: io.progress });
+export interface ImportOptions {
+  out: string;
+  revision?: string;
+}
+
+export async function importCommand(source: string, { out, revision }: ImportOptions, io: Io): Promise<void> {
+  const token = process.env['HF_TOKEN'];
+  await importModel(source, out, { onProgress: io.progress, revision, token });
   io.progress.end();
   await show(out, out, io);
   if (!io.json) io.print(`\nTry it: hone sample --model ${oneLine(out, 1000)} --prompt "Hello"`);
@@ -58,5 +62,6 @@ export async function exportCommand(model: string, { out }: { out: string }, io:
 }
 
 export async function infoCommand(model: string, io: Io): Promise<void> {
+  if (model.endsWith('.gguf')) return show(model, model, io);
   await withFolder(model, io, (folder) => show(folder, model, io));
 }

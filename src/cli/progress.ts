@@ -34,8 +34,17 @@ function finished(name: string, done: number, total: number | undefined, elapsed
   return `${name}: ${what} ${duration(elapsed)}`;
 }
 
+/** Progress that can be asked to show where it stands, for work that is silent for long. */
+export interface TickingProgress extends Progress {
+  tick(): void;
+}
+
+/** After so many seconds in one phase, plain lines come `SLOWER` times as rarely. */
+const LONG = 60;
+const SLOWER = 3;
+
 /** Plain lines for logs: the start of every phase, then a line at most every `every` seconds, and its end. */
-export class PlainProgress implements Progress {
+export class PlainProgress implements TickingProgress {
   readonly #target: ProgressTarget;
   readonly #every: number;
   #name: string | undefined;
@@ -43,6 +52,7 @@ export class PlainProgress implements Progress {
   #started = 0;
   #printed = 0;
   #done = 0;
+  #facts: Facts = {};
 
   constructor(target: ProgressTarget, every = 5) {
     this.#target = target;
@@ -54,6 +64,7 @@ export class PlainProgress implements Progress {
     this.#name = name;
     this.#total = total;
     this.#done = 0;
+    this.#facts = {};
     this.#started = this.#printed = this.#target.now();
     this.#target.write(`${oneLine(name)}${total === undefined ? '' : `: ${total} to do`}\n`);
   }
@@ -61,11 +72,17 @@ export class PlainProgress implements Progress {
   update(done: number, facts: Facts = {}): void {
     if (this.#name === undefined) return;
     this.#done = done;
+    this.#facts = facts;
     const now = this.#target.now();
-    if (now - this.#printed < this.#every) return;
+    const every = now - this.#started < LONG ? this.#every : this.#every * SLOWER;
+    if (now - this.#printed < every) return;
     this.#printed = now;
     const text = describe(done, this.#total, facts, now - this.#started);
     this.#target.write(`  ${oneLine(this.#name, 40)} ${count(done, this.#total)}: ${text}\n`);
+  }
+
+  tick(): void {
+    this.update(this.#done, this.#facts);
   }
 
   note(line: string, level: 'info' | 'warn' = 'info'): void {
@@ -81,7 +98,7 @@ export class PlainProgress implements Progress {
 }
 
 /** One live line on a terminal, redrawn in place; finished phases stay above it. */
-export class LiveProgress implements Progress {
+export class LiveProgress implements TickingProgress {
   readonly #stream: NodeJS.WriteStream;
   readonly #now: () => number;
   #bars: MultiBar | undefined;
@@ -90,6 +107,7 @@ export class LiveProgress implements Progress {
   #total: number | undefined;
   #started = 0;
   #done = 0;
+  #facts: Facts = {};
 
   constructor(stream: NodeJS.WriteStream, now: () => number) {
     this.#stream = stream;
@@ -101,6 +119,7 @@ export class LiveProgress implements Progress {
     this.#name = oneLine(name, 40);
     this.#total = total;
     this.#done = 0;
+    this.#facts = {};
     this.#started = this.#now();
     const bar = total === undefined ? '' : ' {bar} {percentage}%';
     this.#bars = new MultiBar({
@@ -119,7 +138,12 @@ export class LiveProgress implements Progress {
 
   update(done: number, facts: Facts = {}): void {
     this.#done = done;
+    this.#facts = facts;
     this.#bar?.update(done, { facts: describe(done, this.#total, facts, this.#now() - this.#started) });
+  }
+
+  tick(): void {
+    this.update(this.#done, this.#facts);
   }
 
   note(line: string, level: 'info' | 'warn' = 'info'): void {

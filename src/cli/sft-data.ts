@@ -1,8 +1,6 @@
-import { z } from 'zod';
 import { HoneError, RandomStream } from '../core/index.js';
-import { iterateJsonl } from '../formats/index.js';
-import { type ChatMessage, encodeChatForTraining, type ModelFolder } from '../model/index.js';
-import { listSource, promptResponseExample, type SftExample, type SftSource } from '../sft/index.js';
+import { encodeChatForTraining, type ModelFolder } from '../model/index.js';
+import { listSource, promptResponseExample, readChatExamples, type SftExample, type SftSource } from '../sft/index.js';
 import { renderDemonstration, type Task } from '../tasks/index.js';
 import type { TrainSettings } from './train-settings.js';
 
@@ -12,12 +10,6 @@ export interface SftData {
   /** Examples for the evaluation loss, where `examples` has no end to set some apart from. */
   heldOut: SftSource | undefined;
 }
-
-const chatRow = z.looseObject({
-  messages: z
-    .array(z.looseObject({ role: z.enum(['system', 'user', 'assistant', 'tool']), content: z.string() }))
-    .min(1),
-});
 
 type SftSettings = Extract<TrainSettings, { method: 'sft' }>;
 
@@ -34,31 +26,11 @@ export async function sftData(settings: SftSettings, { task, folder, seed }: Giv
       where: 'sft',
       hint: '--data trains on chats, --task on the demonstrations of a task.',
     });
-  if (settings.data !== null)
-    return { examples: listSource(await readChats(settings.data, folder)), heldOut: undefined };
+  if (settings.data !== null) {
+    const chats = await readChatExamples(settings.data, (messages) => encodeChatForTraining(folder, messages));
+    return { examples: listSource(chats), heldOut: undefined };
+  }
   return demonstrations(task as Task, settings, folder, seed);
-}
-
-async function readChats(file: string, folder: ModelFolder): Promise<SftExample[]> {
-  const examples: SftExample[] = [];
-  for await (const { value, line } of iterateJsonl(file, chatRow)) {
-    const where = `${file}:${line}`;
-    const messages: ChatMessage[] = value.messages.map(({ role, content }) => ({ role, content }));
-    const { tokens, assistantMask } = located(where, () => encodeChatForTraining(folder, messages));
-    examples.push({ tokens, mask: assistantMask, where });
-  }
-  if (examples.length > 0) return examples;
-  throw new HoneError('input', 'has no rows', { where: file, hint: 'Give one {"messages": [...]} a line.' });
-}
-
-/** Names the row in an error about its content. */
-function located<T>(where: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof HoneError) || error.where !== undefined) throw error;
-    throw new HoneError(error.kind, error.message, { where, hint: error.hint, cause: error });
-  }
 }
 
 function demonstrations(task: Task, settings: SftSettings, folder: ModelFolder, seed: number): SftData {

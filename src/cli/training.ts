@@ -3,10 +3,11 @@ import { HoneError, RandomStream } from '../core/index.js';
 import type { TrainableModel } from '../engine/index.js';
 import { evaluate } from '../evals/index.js';
 import type { ModelFolder } from '../model/index.js';
-import { type Rendering, trainRl, type Validation } from '../rl/index.js';
+import { assertCapable, getRecipe } from '../recipes/index.js';
+import { renderingOf, trainRl, type Validation } from '../rl/index.js';
 import { type CheckpointState, type Json, type MetricsLine, type Run, writeReport } from '../runs/index.js';
 import { trainSft } from '../sft/index.js';
-import { loadTask, renderPrompt, responseText, type Task, validateTask } from '../tasks/index.js';
+import { loadTask, type Task, validateTask } from '../tasks/index.js';
 import { copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch, writeCheckpointModel } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
@@ -90,6 +91,7 @@ export async function train(
   const side = path.join(run.path, RUN_MODEL_FOLDER);
   if (!(await exists(path.join(side, 'config.json')))) await copySideFiles(prepared.model.folder.path, side);
   const summary = await withEngine({ threads: prepared.settings.threads }, async (engine) => {
+    assertCapable(getRecipe(run.manifest.recipe), engine);
     io.progress.phase('loading the model');
     const model = await engine.openModel({ source: prepared.model.source });
     return trainModel(model, run, prepared, io, resumeFrom);
@@ -120,17 +122,10 @@ async function trainModel(
     ...common,
     policy: model,
     task: rl,
-    render: rendering(rl, folder),
+    render: renderingOf(rl, folder),
     config: settings.training,
     validate,
   });
-}
-
-function rendering(task: Task, folder: ModelFolder): Rendering {
-  return {
-    prompt: (problem) => renderPrompt(task, problem, folder),
-    response: (tokens, stopReason) => responseText(task, folder, tokens, stopReason),
-  };
 }
 
 interface Validated {

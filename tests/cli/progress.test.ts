@@ -26,6 +26,14 @@ describe('plain progress', () => {
     ]);
   });
 
+  it('shows where it stands when work is silent, less often as time goes by', () => {
+    const { progress, lines, clock } = recorded();
+    progress.phase('sample', 2);
+    for (clock.now = 1; clock.now <= 90; clock.now++) progress.tick();
+    expect(lines[1]).toBe('  sample 0/2 (0 %): 5s so far');
+    expect(lines).toHaveLength(1 + 11 + 2);
+  });
+
   it('keeps hostile text off the terminal', () => {
     const { progress, lines } = recorded();
     progress.phase('\u001b[2Jtask');

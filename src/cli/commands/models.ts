@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import type { Io } from '../io.js';
-import { exportCommand, importCommand, infoCommand } from '../model-files.js';
+import { exportCommand, importCommand, type ImportOptions, infoCommand } from '../model-files.js';
 import { examples, withCommonOptions } from '../options.js';
 
 export function define(command: Command, io: Io): void {
   const importing = withCommonOptions(command.command('import'))
     .description('Makes a model folder from a Hugging Face folder, a GGUF file or a Hub repository.')
-    .argument('<source>', 'folder, .gguf file, or owner/name on the Hugging Face Hub')
+    .argument('<source>', 'folder, .gguf file, or owner/name on the Hugging Face Hub (HF_TOKEN: access token)')
     .requiredOption('--out <folder>', 'model folder to write')
     .option('--revision <commit>', 'Hub only: branch, tag or commit')
-    .action((source: string, options: { out: string; revision?: string }) => importCommand(source, options, io));
+    .action((source: string, options: ImportOptions) => importCommand(source, options, io));
   examples(importing, [
     'hone models import SmolLM2-135M-Instruct-Q4_1.gguf --out models/smollm2',
     'hone models import HuggingFaceTB/SmolLM2-135M-Instruct --out models/smollm2',
