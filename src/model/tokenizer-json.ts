@@ -77,24 +77,36 @@ export function parseTokenizerJson(json: unknown, where: string): TokenizerJson 
   for (const token of parsed.added_tokens)
     if (token.single_word)
       refuse(`added_tokens: single_word is not supported (token ${JSON.stringify(token.content)})`);
-  for (const part of PARTS) for (const inner of stepsOf(parsed[part])) checkStep(part, inner, refuse);
+  for (const part of PARTS) if (parsed[part]) checkStep(part, parsed[part], refuse);
   checkVocabulary(parsed, refuse);
   return parsed;
+}
+
+/** What a sequence calls its list, by part. */
+const LISTS = ['normalizers', 'pretokenizers', 'processors', 'decoders'] as const;
+const MAX_DEPTH = 8;
+
+/** The steps of a sequence; undefined for a single step. */
+function innerSteps(step: Step): Step[] | undefined {
+  if (step.type !== 'Sequence') return undefined;
+  return (LISTS.map((name) => step[name]).find(Array.isArray) ?? []) as Step[];
 }
 
 /** A step and, for a sequence, the steps in it. */
 export function stepsOf(step: Step | null | undefined): Step[] {
   if (!step) return [];
-  const inner = step['normalizers'] ?? step['pretokenizers'] ?? step['processors'] ?? step['decoders'];
-  return step.type === 'Sequence' && Array.isArray(inner) ? (inner as Step[]).flatMap((one) => stepsOf(one)) : [step];
+  return innerSteps(step)?.flatMap((one) => stepsOf(one)) ?? [step];
 }
 
-function checkStep(part: Part, step: Step, refuse: (message: string) => never): void {
-  if (!(SUPPORTED[part] as readonly string[]).includes(step?.type)) refuse(`${part}: unknown type ${step?.type}`);
-  if (part === 'pre_tokenizer' && step.type === 'ByteLevel' && step['add_prefix_space'] && step['use_regex'] !== false)
+function checkStep(part: Part, value: unknown, refuse: (message: string) => never, depth = 0): void {
+  const parsed = step.safeParse(value);
+  if (!parsed.success || depth > MAX_DEPTH) return refuse(`${part}: malformed step`);
+  const { type, invert, behavior, add_prefix_space, use_regex } = parsed.data;
+  if (!(SUPPORTED[part] as readonly string[]).includes(type)) refuse(`${part}: unknown type ${type}`);
+  for (const one of innerSteps(parsed.data) ?? []) checkStep(part, one, refuse, depth + 1);
+  if (part === 'pre_tokenizer' && type === 'ByteLevel' && add_prefix_space && use_regex !== false)
     refuse(`${part}: ByteLevel with add_prefix_space is not supported`);
-  if (step.type !== 'Split') return;
-  const { invert, behavior } = step as { invert?: unknown; behavior?: unknown };
+  if (type !== 'Split') return;
   if (invert ? behavior !== 'Removed' : behavior !== 'Isolated' && behavior !== 'Removed')
     refuse(`${part}: Split with behavior ${String(behavior)}${invert ? ' inverted' : ''} is not supported`);
 }
@@ -134,8 +146,8 @@ export function vocabularySize({ model, added_tokens }: TokenizerJson): number {
  */
 export function forLibrary(json: TokenizerJson): Record<string, unknown> {
   const translate = (step: Step): Step => {
-    if (step.type === 'Sequence')
-      return { ...step, pretokenizers: ((step['pretokenizers'] ?? []) as Step[]).map(translate) };
+    const inner = innerSteps(step);
+    if (inner) return { type: 'Sequence', pretokenizers: inner.map(translate) };
     if (step.type === 'Digits') return split(step['individual_digits'] ? DIGIT_PATTERN : DIGITS_PATTERN);
     if (step.type !== 'ByteLevel' || step['use_regex'] === false) return step;
     return { type: 'Sequence', pretokenizers: [split(GPT2_PATTERN), { ...step, use_regex: false }] };

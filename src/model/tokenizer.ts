@@ -16,7 +16,7 @@ import {
 import type { Tokenizer } from './types.js';
 
 /** The largest published tokenizer.json (262,144 tokens) is 33 MB. */
-const MAX_TOKENIZER_BYTES = 256 * 1024 * 1024;
+const MAX_TOKENIZER_BYTES = 64 * 1024 * 1024;
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 /** Time for one `encode` under regular expressions that came with the file. Other work is linear in the text. */
 const ENCODE_LIMIT_MS = 3000;
@@ -29,8 +29,8 @@ const specialTokens = z.looseObject({
   unk_token: tokenName,
 });
 const tokenIds = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nullish();
-const generation = z.looseObject({ eos_token_id: tokenIds });
-const modelSize = z.looseObject({ vocab_size: z.int().positive().optional(), eos_token_id: tokenIds });
+const replyEnds = z.looseObject({ eos_token_id: tokenIds });
+const modelSize = z.looseObject({ vocab_size: z.int().positive().optional() });
 
 /** The special tokens of a model folder as text, where it names them. */
 export interface SpecialTokenNames {
@@ -78,7 +78,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 async function readEosIds(folder: string): Promise<{ generation: number[]; model: number[] }> {
   const idsIn = async (name: string) => {
     const file = join(folder, name);
-    const { eos_token_id: ids } = parseWith(generation, (await readJson(file, MAX_CONFIG_BYTES)) ?? {}, file);
+    const { eos_token_id: ids } = parseWith(replyEnds, (await readJson(file, MAX_CONFIG_BYTES)) ?? {}, file);
     return ids === null || ids === undefined ? [] : [ids].flat();
   };
   return { generation: await idsIn('generation_config.json'), model: await idsIn('config.json') };
@@ -129,26 +129,45 @@ class FolderTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: { addSpecial?: boolean } = {}): Int32Array {
-    const run = () => this.#library.encode(text, { add_special_tokens: options.addSpecial ?? false }).ids;
+    // undefined: a token that the post-processor or unk_token names, but the vocabulary lacks.
+    const run = (): (number | undefined)[] =>
+      this.#library.encode(text, { add_special_tokens: options.addSpecial ?? false }).ids;
     const hint = `The regular expressions in ${this.file} do not end on this text: use another tokenizer.`;
-    const ids = this.#limited ? withTimeLimit(ENCODE_LIMIT_MS, 'encoding a text', hint, run) : run();
+    const found = this.#guard(() =>
+      this.#limited ? withTimeLimit(ENCODE_LIMIT_MS, 'encoding a text', hint, run) : run(),
+    );
+    const ids = found.filter((id) => id !== undefined);
+    if (ids.length < found.length)
+      throw new HoneError('input', 'names a special token that is not in its vocabulary', { where: this.file });
     if (this.#exact) this.#checkNothingLost(text, ids);
     return Int32Array.from(ids);
   }
 
   decode(tokens: ArrayLike<number>, options: { skipSpecial?: boolean } = {}): string {
-    const ids = Array.from(tokens).filter((id) => this.#library.id_to_token(id) !== undefined);
-    if (ids.length === 0) return '';
     const skip = options.skipSpecial ?? true;
-    const kept = skip ? ids.filter((id) => !this.#special.has(id)) : ids;
+    const known = Array.from(tokens).filter((id) => this.#library.id_to_token(id) !== undefined);
+    const kept = skip ? known.filter((id) => !this.#special.has(id)) : known;
     if (kept.length === 0) return '';
-    return this.#library.decode(kept, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+    return this.#guard(() =>
+      this.#library.decode(kept, { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    );
   }
 
   tokenBytes(id: number): Uint8Array {
     const token = this.#library.id_to_token(id);
     if (token === undefined || this.#special.has(id)) return new Uint8Array(0);
     return bytesOfToken(token, this.#added.has(id) ? 'plain' : this.kind);
+  }
+
+  /** What the library throws on steps that are malformed in ways not checked beforehand. */
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof HoneError) throw error;
+      const message = `cannot be used (${messageOf(error).slice(0, 200)})`;
+      throw new HoneError('input', message, { where: this.file, cause: error });
+    }
   }
 
   #idOf(name: string | undefined, field: string): number | undefined {

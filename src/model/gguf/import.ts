@@ -4,7 +4,7 @@ import { HoneError, silentProgress, type Progress } from '../../core/index.js';
 import { llamaTensorShapes, toHfConfig, type ModelConfig } from '../config.js';
 import { writeJson } from '../files.js';
 import { writeSafetensors, type TensorSource } from '../safetensors.js';
-import { parseTokenizerJson } from '../tokenizer-json.js';
+import { parseTokenizerJson, vocabularySize } from '../tokenizer-json.js';
 import { ggufConfig } from './config.js';
 import { openGguf, type GgufFile } from './file.js';
 import { ggufTokenizerFiles } from './tokenizer.js';
@@ -51,7 +51,11 @@ export async function importGguf(
   const file = await openGguf(path);
   const config = await ggufConfig(file);
   const tokenizerFiles = ggufTokenizerFiles(file);
-  parseTokenizerJson(tokenizerFiles['tokenizer.json'], path);
+  const tokens = vocabularySize(parseTokenizerJson(tokenizerFiles['tokenizer.json'], path));
+  if (tokens > config.vocabSize)
+    throw new HoneError('input', `tokenizer does not fit: ${tokens} tokens for an embedding of ${config.vocabSize}`, {
+      where: path,
+    });
   const tensors = llamaTensors(file, config);
   await mkdir(outFolder, { recursive: true });
   progress.phase('import weights', tensors.length);
