@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { HoneError, messageOf } from '../core/index.js';
+import { HoneError } from '../core/index.js';
 import { errorCode, explainSystemError, sha256, sha256File, stringifyJson } from '../formats/index.js';
 import { jsonSchema } from './manifest.js';
 import type { CheckpointState } from './types.js';
@@ -164,7 +164,8 @@ export async function unlessDamaged(
     return await load(folder, iteration);
   } catch (error) {
     if (!(error instanceof HoneError) || error.kind !== 'input') throw error;
-    onDamaged(join(folder, iterationName(iteration)), messageOf(error));
+    const path = join(folder, iterationName(iteration));
+    onDamaged(path, error.where === path ? error.message.slice(`${path}: `.length) : error.message);
     return undefined;
   }
 }

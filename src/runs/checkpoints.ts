@@ -128,9 +128,9 @@ export async function retain(folder: string, policy: CheckpointPolicy, fs: Durab
     if (iteration < oldestKept && iteration !== best) await removeFolder(join(folder, iterationName(iteration)), fs);
 }
 
-/** Removes checkpoints of later iterations: they belong to a future that is being computed again. */
+/** Removes checkpoints of later iterations, the newest first: they belong to a future that is being computed again. */
 export async function dropLater(folder: string, iteration: number, fs: DurableFs): Promise<void> {
-  for (const later of (await listCheckpoints(folder)).filter((n) => n > iteration))
+  for (const later of (await listCheckpoints(folder)).filter((n) => n > iteration).reverse())
     await removeFolder(join(folder, iterationName(later)), fs);
 }
 

@@ -213,9 +213,10 @@ class FolderRun implements Run {
 
   truncateTo(iteration: number): Promise<void> {
     return this.#inOrder(async () => {
+      // Checkpoints first: at no point is there one whose metrics and rollouts are gone.
+      await dropLater(this.#checkpoints, iteration, this.fs);
       await logs.cutMetrics(this.path, iteration, this.fs);
       await logs.cutRollouts(this.path, iteration, this.fs);
-      await dropLater(this.#checkpoints, iteration, this.fs);
     });
   }
 

@@ -156,6 +156,8 @@ export class CrashFs implements DurableFs {
   async #restore(id: number, target: string): Promise<void> {
     await mkdir(target, { recursive: true });
     for (const [name, entry] of this.#names.get(id) ?? []) {
+      // The process that holds the lock here is the test itself, which lives on; run.test.ts tests locks of dead ones.
+      if (name.startsWith('.lock')) continue;
       if (entry.folder) await this.#restore(entry.id, join(target, name));
       else await writeFile(join(target, name), this.#bytes.get(entry.id) ?? '');
     }

@@ -141,15 +141,22 @@ describe.each<CrashKind>(['kill', 'power'])('%s', (kind) => {
 test('replacing a checkpoint of the same iteration survives a crash at every operation', async () => {
   const save = (run: Run, tag: string): Promise<void> =>
     run.saveCheckpoint({ iteration: 1, trainer: tag }, (folder) => writeFile(join(folder, 'w'), tag));
+  const single = join(root, 'single');
+  const first = await createRun({
+    path: single,
+    manifest,
+    policy: { every: 1, keep: 1 },
+    rolloutShare: 1,
+    fs: quickFs,
+  });
+  await save(first, 'old');
+  await first.close();
   for (let stopAt = 0, done = false; !done; stopAt++)
     for (const kind of ['kill', 'power'] as const) {
       const place = join(root, `${kind}-${stopAt}`);
       await mkdir(join(place, 'graveyard'), { recursive: true });
       const path = join(place, 'run');
-      const policy = { every: 1, keep: 1 };
-      const first = await createRun({ path, manifest, policy, rolloutShare: 1, fs: quickFs });
-      await save(first, 'old');
-      await first.close();
+      await cp(single, path, { recursive: true });
       const fs = new CrashFs(path, join(place, 'graveyard'));
       await fs.settle();
       const run = await openRun(path, { fs });
@@ -168,6 +175,34 @@ test('replacing a checkpoint of the same iteration survives a crash at every ope
       const tag = await readFile(join(latest?.folder ?? '', 'w'), 'utf8');
       expect(latest?.state.trainer).toBe(tag);
       expect(done ? ['new'] : ['old', 'new']).toContain(tag);
+      await again.close();
+    }
+});
+
+test('a crash at every operation of cutting a run back leaves no damage, and cutting again ends it', async () => {
+  for (let stopAt = 0, done = false; !done; stopAt++)
+    for (const kind of ['kill', 'power'] as const) {
+      const place = join(root, `cut-${kind}-${stopAt}`);
+      const { run, fs } = await prepare(place, stopAt);
+      done = await run.truncateTo(2).then(
+        () => true,
+        (error: unknown) => {
+          expect(error).toBeInstanceOf(Crash);
+          return false;
+        },
+      );
+      await run.close();
+      await fs.afterwards(kind, join(place, 'after'));
+      const again = await openRun(join(place, 'after'), { fs: quickFs });
+      const latest = await again.latestCheckpoint((folder, why) => expect.fail(`${folder}: ${why}`));
+      const iteration = latest?.state.iteration ?? 0;
+      expect(done ? [2] : [2, 3, 4]).toContain(iteration);
+      const covered = (await again.readMetrics()).map((line) => line.iteration);
+      expect(covered.slice(0, iteration)).toEqual([1, 2, 3, 4].slice(0, iteration));
+      expect(await (await readRun(again.path)).rolloutIterations()).toContain(iteration);
+      await again.truncateTo(2);
+      expect((await again.readMetrics()).map((line) => line.iteration)).toEqual([1, 2]);
+      expect(await checkpointsOf(again.path)).toEqual([2]);
       await again.close();
     }
 });
