@@ -71,7 +71,7 @@ export async function sampleGroups(
   const started = performance.now();
   const samples_PG = await sampler.sampleBatch(requests, {
     signal: context.signal,
-    onProgress: (done, total, tokens) => progress.update(at.iteration, { sampling: `${done}/${total}`, tokens }),
+    onProgress: (done, total, tokens) => progress.update(at.iteration - 1, { sampling: `${done}/${total}`, tokens }),
   });
   const sampled = performance.now();
   context.signal?.throwIfAborted();

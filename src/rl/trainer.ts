@@ -98,6 +98,11 @@ async function iterate(
   const iteration = training.iteration + 1;
   const collected = await collectUnlessAborted(options, context, training);
   if (!collected) return undefined;
+  if (collected.kept.length === 0)
+    progress.note(
+      `iteration ${iteration} has nothing to train on: no prompt had mixed results or enough verdicts`,
+      'warn',
+    );
   progress.update(training.iteration, { training: `${collected.kept.length} groups` });
   const plan = planUpdates(collected.kept, config);
   const report = await runUpdates(policy, plan, config, training.state, training.iteration / config.iterations);
