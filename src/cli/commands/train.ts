@@ -1,0 +1,46 @@
+import { type Command, Option } from 'commander';
+import type { Io } from '../io.js';
+import {
+  engineOption,
+  examples,
+  keyValue,
+  seedOption,
+  threadsOption,
+  wholeNumber,
+  withCommonOptions,
+} from '../options.js';
+import { runTrain, type TrainCommandOptions } from '../train.js';
+
+export function define(command: Command, io: Io): void {
+  withCommonOptions(command)
+    .description('Trains a model with a recipe and writes a run folder.')
+    .argument('<recipe>', 'sft, grpo, dapo (hone recipes list)')
+    .requiredOption('--model <model>', 'model folder, run folder, or tiny | random:<preset> for random weights')
+    .option('--task <task>', 'a task name (hone tasks list) or the path of a task file')
+    .option('--data <file>', 'sft: chats to imitate, one {"messages": [...]} a line')
+    .option('--task-option <name=value>', 'an option of the task, repeatable', keyValue)
+    .addOption(
+      new Option('--style <style>', 'sft --task: straight solutions, or trial and error with checking')
+        .choices(['plain', 'search'])
+        .default('search'),
+    )
+    .addOption(
+      new Option('--demonstrations <n>', 'sft --task: so many different ones (default: no end)').argParser(
+        wholeNumber(1),
+      ),
+    )
+    .option('--preset <name>', 'values of the recipe: mini runs on a laptop, paper is as published', 'mini')
+    .option('--set <path=value>', 'change one setting of the recipe, repeatable', keyValue)
+    .option('--accept-assumed', 'run a preset whose paper leaves values open (hone recipes show lists them)', false)
+    .addOption(engineOption())
+    .option('--out <folder>', 'run folder to write (default: runs/<recipe>-<task>-<seed>)')
+    .addOption(seedOption())
+    .addOption(threadsOption())
+    .action((recipe: string, options: TrainCommandOptions) => runTrain(recipe, options, io));
+  examples(command, [
+    'hone train sft --model tiny --task countdown --out runs/warm',
+    'hone train dapo --model runs/warm --task countdown',
+    'hone train grpo --model models/smollm2 --task gsm8k --task-option data=./data --set iterations=20',
+    'hone train sft --model models/smollm2 --data chat.jsonl',
+  ]);
+}

@@ -1,0 +1,67 @@
+import { exportModel, importModel, modelInfo } from '../model/index.js';
+import { Scratch } from './checkpoint-model.js';
+import type { Io, JsonValue } from './io.js';
+import { modelFolder } from './model-source.js';
+import { table } from './table.js';
+import { bytes, oneLine } from './text.js';
+
+async function show(folder: string, path: string, io: Io): Promise<void> {
+  const { config, files, dtypes, tokenizer, ...facts } = await modelInfo(folder);
+  const json = { ...facts, path, config, files, dtypes, tokenizer: tokenizer ?? null };
+  io.result(JSON.parse(JSON.stringify(json)) as JsonValue, () => {
+    const { layers, hiddenSize, heads, kvHeads, mlpSize } = config;
+    const shape = `${layers} layers, hidden ${hiddenSize}, ${heads} heads (${kvHeads} key-value), MLP ${mlpSize}`;
+    const rows = [
+      ['architecture', facts.architecture],
+      ['parameters', `${(facts.parameters / 1e6).toFixed(1)}M`],
+      ['shape', shape],
+      ['context', `${facts.maxContext} tokens`],
+      ['vocabulary', `${facts.vocabSize}${config.tieEmbeddings ? ', tied to the output' : ''}`],
+      ['tokenizer', tokenizer === undefined ? 'none' : `${tokenizer.kind}, ${tokenizer.tokens} tokens`],
+      ['chat template', facts.chatTemplate ? 'yes' : 'none'],
+      [
+        'weights',
+        Object.entries(dtypes)
+          .map(([name, count]) => `${count} x ${name}`)
+          .join(', '),
+      ],
+      ['files', files.map(({ name, bytes: size }) => `${name} (${bytes(size)})`).join(', ')],
+    ];
+    io.print(`${io.color.bold(oneLine(path, 1000))}\n${table(['', ''], rows, io).replace(/^\n/, '')}`);
+  });
+}
+
+export interface ImportOptions {
+  out: string;
+  revision?: string;
+}
+
+export async function importCommand(source: string, { out, revision }: ImportOptions, io: Io): Promise<void> {
+  const token = process.env['HF_TOKEN'];
+  await importModel(source, out, { onProgress: io.progress, revision, token });
+  io.progress.end();
+  await show(out, out, io);
+  if (!io.json) io.print(`\nTry it: hone sample --model ${oneLine(out, 1000)} --prompt "Hello"`);
+}
+
+/** Runs `use` on the Hugging Face folder behind a model, which for a run is made for the occasion. */
+async function withFolder(model: string, io: Io, use: (folder: string) => Promise<void>): Promise<void> {
+  const scratch = new Scratch();
+  try {
+    await use(await modelFolder(model, { scratch, warn: (line) => io.progress.note(line, 'warn') }));
+  } finally {
+    await scratch.dispose();
+  }
+}
+
+export async function exportCommand(model: string, { out }: { out: string }, io: Io): Promise<void> {
+  await withFolder(model, io, async (folder) => {
+    await exportModel(folder, out);
+    io.result({ path: out }, () => io.print(`Wrote ${oneLine(out, 1000)}: config.json, model.safetensors, tokenizer.`));
+  });
+}
+
+export async function infoCommand(model: string, io: Io): Promise<void> {
+  if (model.endsWith('.gguf')) return show(model, model, io);
+  await withFolder(model, io, (folder) => show(folder, model, io));
+}

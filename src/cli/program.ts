@@ -1,0 +1,102 @@
+import { Command, CommanderError } from 'commander';
+import { HoneError } from '../core/index.js';
+import type { Io } from './io.js';
+import { version } from './version.js';
+
+/** A command's own file: adds arguments, options, examples and the action. */
+export type DefineCommand = (command: Command, io: Io) => void;
+
+interface Entry {
+  name: string;
+  summary: string;
+  load(): Promise<{ define: DefineCommand }>;
+}
+
+/** Every command, in the order of `hone --help`. Only the one that is asked for is loaded. */
+export const COMMANDS: readonly Entry[] = [
+  {
+    name: 'quickstart',
+    summary: 'watch a tiny model learn to reason on this machine, in minutes',
+    load: () => import('./commands/quickstart.js'),
+  },
+  {
+    name: 'train',
+    summary: 'train a model with a recipe (sft, grpo, dapo)',
+    load: () => import('./commands/train.js'),
+  },
+  { name: 'resume', summary: 'go on with a run that was stopped', load: () => import('./commands/resume.js') },
+  {
+    name: 'eval',
+    summary: 'measure accuracy on a task, with a 95 % interval',
+    load: () => import('./commands/eval.js'),
+  },
+  { name: 'sample', summary: 'let a model answer a prompt', load: () => import('./commands/sample.js') },
+  { name: 'models', summary: 'import, export and inspect models', load: () => import('./commands/models.js') },
+  { name: 'tasks', summary: 'list tasks and preview their problems', load: () => import('./commands/tasks.js') },
+  { name: 'recipes', summary: 'list recipes and show their settings', load: () => import('./commands/recipes.js') },
+  { name: 'runs', summary: 'list, show, compare and diff runs', load: () => import('./commands/runs.js') },
+  { name: 'doctor', summary: 'what this machine can do', load: () => import('./commands/doctor.js') },
+];
+
+/** The command the arguments name (`hone help train` names train), or undefined. */
+function requested(args: readonly string[]): string | undefined {
+  const names = args.filter((arg) => !arg.startsWith('-'));
+  return names[0] === 'help' ? names[1] : names[0];
+}
+
+/** Builds the program with the asked-for command in full and the others as names. */
+export async function buildProgram(args: readonly string[], io: Io): Promise<Command> {
+  const program = new Command('hone')
+    .description('Reasoning models, end to end: warm-start, reinforce with verifiable rewards, evaluate.')
+    .version(version(), '-V, --version', 'print the version')
+    .exitOverride()
+    // Usage errors are thrown, and reported by main in the same shape as every other error.
+    .configureOutput({ outputError: () => {}, writeOut: (text) => io.print(text.replace(/\n$/, '')) })
+    .configureHelp({ helpWidth: io.width, sortSubcommands: false })
+    .showSuggestionAfterError(true)
+    .enablePositionalOptions()
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hone quickstart\n  $ hone train grpo --model tiny --task countdown\n  $ hone train --help',
+    );
+  const wanted = requested(args);
+  for (const entry of COMMANDS) {
+    const command = program.command(entry.name).summary(entry.summary).description(capitalise(entry.summary));
+    if (entry.name === wanted) (await entry.load()).define(command, io);
+  }
+  return program;
+}
+
+function capitalise(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+/** Codes by which commander says that it has printed what was asked for. */
+const DONE = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version']);
+
+/**
+ * Runs one command line. @throws HoneError of kind `usage` on unknown commands and options (with a suggestion), and
+ * whatever the command throws.
+ */
+export async function runProgram(args: readonly string[], io: Io): Promise<void> {
+  const program = await buildProgram(args, io);
+  if (args.length === 0) {
+    program.outputHelp();
+    return;
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (DONE.has(error.code) && error.exitCode === 0) return;
+    throw usageError(error, requested(args));
+  }
+}
+
+function usageError(error: CommanderError, command: string | undefined): HoneError {
+  const known = COMMANDS.some((entry) => entry.name === command);
+  const help = known ? `hone ${command} --help` : 'hone --help';
+  if (DONE.has(error.code)) return new HoneError('usage', 'a subcommand is missing', { hint: `${help} lists them.` });
+  const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  return new HoneError('usage', message, { hint: `${help} shows what there is.` });
+}

@@ -1,0 +1,139 @@
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { HoneError } from '../core/index.js';
+import { sha256File } from '../formats/index.js';
+import { createRun, openRun, type Run, type RunManifest } from '../runs/index.js';
+import { Scratch } from './checkpoint-model.js';
+import type { Io, JsonValue } from './io.js';
+import { looseObject } from './options.js';
+import { resolveTraining } from './recipes.js';
+import { table } from './table.js';
+import { oneLine, short } from './text.js';
+import { prepare, train, type TrainingSummary } from './training.js';
+import { configOf, settingsOf, type TrainSettings } from './train-settings.js';
+
+export interface TrainCommandOptions {
+  model: string;
+  task?: string;
+  data?: string;
+  taskOption?: [string, string][];
+  preset: string;
+  set?: [string, string][];
+  acceptAssumed: boolean;
+  style: 'plain' | 'search';
+  demonstrations?: number;
+  engine: 'local';
+  out?: string;
+  seed: number;
+  threads?: number;
+}
+
+export async function runTrain(recipe: string, options: TrainCommandOptions, io: Io): Promise<void> {
+  const settings = settingsFrom(recipe, options, io);
+  const out = options.out ?? defaultFolder(recipe, options);
+  const scratch = new Scratch();
+  try {
+    const prepared = await prepare(settings, options.seed, scratch, io);
+    const manifest: RunManifest = {
+      name: path.basename(path.resolve(out)),
+      kind: settings.method,
+      recipe,
+      seed: options.seed,
+      config: configOf(settings),
+      dataHashes: await hashFiles(dataFiles(settings)),
+    };
+    const policy = settings.training.checkpoint;
+    const run = await createRun({ path: out, manifest, policy, rolloutShare: 1 });
+    await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, undefined));
+  } finally {
+    await scratch.dispose();
+  }
+}
+
+export async function runResume(out: string, options: { threads?: number }, io: Io): Promise<void> {
+  const run = await openRun(out);
+  const scratch = new Scratch();
+  try {
+    const stored = settingsOf(run.manifest, out);
+    const settings: TrainSettings = { ...stored, threads: options.threads ?? stored.threads };
+    if (settings.threads !== stored.threads)
+      io.progress.note(`the run was started with ${stored.threads} threads: from here its bits may differ`, 'warn');
+    const checkpoint = await run.latestCheckpoint((folder, why) =>
+      io.progress.note(`${folder} is damaged and passed over: ${why}`, 'warn'),
+    );
+    if (checkpoint === undefined) await run.truncateTo(0);
+    const fromRun = checkpoint === undefined ? undefined : { path: run.path, checkpoint };
+    const prepared = await prepare(settings, run.manifest.seed, scratch, io, fromRun);
+    await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, checkpoint));
+  } finally {
+    await run.close();
+    await scratch.dispose();
+  }
+}
+
+function settingsFrom(recipe: string, options: TrainCommandOptions, io: Io): TrainSettings {
+  const { model, task, data, preset, engine, style, demonstrations, acceptAssumed } = options;
+  const training = resolveTraining(recipe, { preset, set: options.set ?? [], acceptAssumed }, io);
+  return {
+    ...{ model, preset, engine, data: data ?? null, threads: options.threads ?? availableParallelism() },
+    task: task === undefined ? null : { spec: task, options: looseObject(options.taskOption) as Record<string, never> },
+    demonstrations: { style, count: demonstrations ?? null },
+    ...training,
+  };
+}
+
+function defaultFolder(recipe: string, { task, data, seed }: TrainCommandOptions): string {
+  const about = path.parse(task ?? data ?? 'run').name;
+  return path.join('runs', `${recipe}-${about}-${seed}`);
+}
+
+/** Files that decide what is trained on: the data file, a task file, and files that task options name. */
+function dataFiles({ data, task }: TrainSettings): string[] {
+  const named = Object.values(task?.options ?? {}).filter((value) => typeof value === 'string');
+  return [data, task?.spec, ...named].filter((file) => typeof file === 'string');
+}
+
+async function hashFiles(candidates: readonly string[]): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for (const file of candidates) {
+    const found = await stat(file).catch(() => undefined); // Not every option is a path.
+    if (found?.isFile() === true) hashes[file] = await sha256File(file);
+  }
+  return hashes;
+}
+
+/** Runs the training, closes the run, and tells how it ended. */
+async function finish(
+  run: Run,
+  { out, task }: { out: string; task: string | undefined },
+  io: Io,
+  work: () => Promise<TrainingSummary>,
+): Promise<void> {
+  let summary: TrainingSummary;
+  try {
+    summary = await work();
+  } catch (error) {
+    if (!(error instanceof HoneError) || error.kind !== 'interrupted') throw error;
+    throw new HoneError('interrupted', error.message, { hint: `Go on with: hone resume ${out}`, cause: error });
+  } finally {
+    await run.close();
+  }
+  io.progress.end();
+  const { iterations, bestScore, lastMetrics } = summary;
+  const json = { run: out, iterations, bestScore: bestScore ?? null, metrics: (lastMetrics ?? null) as JsonValue };
+  io.result(json, () => print(out, summary, task ?? '<task>', io));
+}
+
+const SHOWN = ['accuracy', 'val.accuracy', 'loss', 'val.loss', 'length.mean', 'grad_norm', 'agreement.max_abs'];
+
+function print(out: string, { iterations, lastMetrics }: TrainingSummary, task: string, io: Io): void {
+  const rows = SHOWN.filter((name) => typeof lastMetrics?.[name] === 'number').map((name) => [
+    name,
+    short(lastMetrics?.[name]),
+  ]);
+  io.print(`Done after ${iterations} iterations.`);
+  if (rows.length > 0) io.print(table(['last iteration', ''], rows, io));
+  io.print(`\nReport:   ${oneLine(path.join(out, 'report.html'), 1000)}`);
+  io.print(`Evaluate: hone eval ${oneLine(task, 1000)} --model ${oneLine(out, 1000)}`);
+}

@@ -1,0 +1,152 @@
+import path from 'node:path';
+import { HoneError, RandomStream } from '../core/index.js';
+import type { TrainableModel } from '../engine/index.js';
+import { evaluate } from '../evals/index.js';
+import type { ModelFolder } from '../model/index.js';
+import { assertCapable, getRecipe } from '../recipes/index.js';
+import { renderingOf, trainRl, type Validation } from '../rl/index.js';
+import { type CheckpointState, type Json, type MetricsLine, type Run, writeReport } from '../runs/index.js';
+import { trainSft } from '../sft/index.js';
+import { loadTask, type Task, validateTask } from '../tasks/index.js';
+import { copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch, writeCheckpointModel } from './checkpoint-model.js';
+import { withEngine } from './engine.js';
+import type { Io } from './io.js';
+import { type ResolvedModel, resolveModel } from './model-source.js';
+import { type SftData, sftData } from './sft-data.js';
+import type { TrainSettings } from './train-settings.js';
+
+/** Problems of one validation during RL. They come from the train split, so that the test split stays unseen. */
+const VALIDATION_PROBLEMS = 100;
+/** Gold answers that have to be graded correct before RL starts; of an endless task, so many. */
+const GOLD_CHECKS = { finite: 20_000, endless: 50 };
+
+type Checkpoint = { folder: string; state: CheckpointState };
+
+/** What a run needs besides its folder; made before the folder is, so that a mistake leaves nothing behind. */
+export interface Prepared {
+  settings: TrainSettings;
+  model: ResolvedModel;
+  task: Task | undefined;
+  /** sft only. */
+  data: SftData | undefined;
+}
+
+export interface TrainingSummary {
+  iterations: number;
+  bestScore: number | undefined;
+  lastMetrics: MetricsLine | undefined;
+}
+
+/** Loads task, model and data of a run, and checks that they fit. Nothing is written outside of `scratch`. */
+export async function prepare(
+  settings: TrainSettings,
+  seed: number,
+  scratch: Scratch,
+  io: Io,
+  fromRun?: { path: string; checkpoint: Checkpoint },
+): Promise<Prepared> {
+  const task = settings.task === null ? undefined : await loadTask(settings.task.spec, settings.task.options);
+  const model = await resolveModel(await modelOf(settings, scratch, fromRun), {
+    random: { task, seed },
+    scratch,
+    warn: (line) => io.progress.note(line, 'warn'),
+  });
+  if (settings.method === 'sft') {
+    const data = await sftData(settings, { task, folder: model.folder, seed });
+    return { settings, model, task, data };
+  }
+  if (task === undefined)
+    throw new HoneError('usage', 'reinforcement learning needs a task', { hint: 'Add --task (hone tasks list).' });
+  await checkGold(task, seed, io);
+  return { settings, model, task, data: undefined };
+}
+
+/** A run that goes on needs its starting model no more: the checkpoint has the weights. */
+async function modelOf(
+  settings: TrainSettings,
+  scratch: Scratch,
+  fromRun: { path: string; checkpoint: Checkpoint } | undefined,
+): Promise<string> {
+  if (fromRun === undefined) return settings.model;
+  const folder = await scratch.folder();
+  await writeCheckpointModel(fromRun.path, fromRun.checkpoint.folder, folder);
+  return folder;
+}
+
+async function checkGold(task: Task, seed: number, io: Io): Promise<void> {
+  const { size } = task.problems('train', seed);
+  const count = size === Infinity ? GOLD_CHECKS.endless : Math.min(size, GOLD_CHECKS.finite);
+  const { unvalidated, checked } = await validateTask(task, count, { seed, signal: io.signal });
+  if (checked === 0)
+    io.progress.note(`${task.name} knows no right answers to check its grader with: ${unvalidated} problems`, 'warn');
+}
+
+/** Runs the training of a run folder to its end, and writes result and report. */
+export async function train(
+  run: Run,
+  prepared: Prepared,
+  io: Io,
+  resumeFrom: Checkpoint | undefined,
+): Promise<TrainingSummary> {
+  const side = path.join(run.path, RUN_MODEL_FOLDER);
+  if (!(await exists(path.join(side, 'config.json')))) await copySideFiles(prepared.model.folder.path, side);
+  const summary = await withEngine({ threads: prepared.settings.threads }, async (engine) => {
+    assertCapable(getRecipe(run.manifest.recipe), engine);
+    io.progress.phase('loading the model');
+    const model = await engine.openModel({ source: prepared.model.source });
+    return trainModel(model, run, prepared, io, resumeFrom);
+  });
+  const { iterations, bestScore, lastMetrics } = summary;
+  const { timing: _, ...metrics } = lastMetrics ?? { iteration: 0 };
+  await run.writeResult('result.json', { iterations, bestScore: bestScore ?? null, metrics: metrics as Json });
+  await writeReport(run.path);
+  return summary;
+}
+
+async function trainModel(
+  model: TrainableModel,
+  run: Run,
+  { settings, task, data, model: { folder } }: Prepared,
+  io: Io,
+  resumeFrom: Checkpoint | undefined,
+): Promise<TrainingSummary> {
+  const common = { run, progress: io.progress, signal: io.signal, resumeFrom };
+  if (settings.method === 'sft') {
+    const { examples, heldOut } = data as SftData;
+    return trainSft({ ...common, model, data: examples, heldOutData: heldOut, config: settings.training });
+  }
+  const rl = task as Task;
+  const of: Validated = { task: rl, folder, seed: run.manifest.seed, maxTokens: settings.training.maxTokens, io };
+  const validate = (policy: TrainableModel): Promise<Validation> => validation(policy, of);
+  return trainRl({
+    ...common,
+    policy: model,
+    task: rl,
+    render: renderingOf(rl, folder),
+    config: settings.training,
+    validate,
+  });
+}
+
+interface Validated {
+  task: Task;
+  folder: ModelFolder;
+  seed: number;
+  maxTokens: number;
+  io: Io;
+}
+
+/** Greedy accuracy on problems that a seed of their own draws from the train split. */
+async function validation(policy: TrainableModel, of: Validated): Promise<Validation> {
+  const { task, folder, seed, maxTokens, io } = of;
+  const sampler = await policy.liveSampler();
+  try {
+    const { accuracy, wellFormed } = await evaluate({
+      ...{ sampler, task, model: folder, split: 'train', n: VALIDATION_PROBLEMS, k: 1, temperature: 0, maxTokens },
+      ...{ seed, problemSeed: new RandomStream(seed, 'validation').seed(0), signal: io.signal },
+    });
+    return { score: accuracy, metrics: { accuracy, ...(wellFormed === null ? {} : { well_formed: wellFormed }) } };
+  } finally {
+    await sampler.dispose();
+  }
+}

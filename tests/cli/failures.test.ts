@@ -1,0 +1,282 @@
+/** Every row of docs/failures.md, provoked through the built command line. */
+import { execFileSync } from 'node:child_process';
+import { cp, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CHAT_TEMPLATE, emptyFolder, type Finished, hone, onlyJson, ROOT } from './hone.js';
+
+/** A run and a model that every test starts from: a random model after a few updates. */
+let base = '';
+
+const TRAIN_SFT = ['train', 'sft', '--model', 'random:nano', '--task', 'last-digit', '--set', 'updates=4'];
+/** Every iteration on this task has gradients, so that runs that should be equal could differ. */
+const TRAIN_RL = [
+  ...['train', 'grpo', '--task', path.join(ROOT, 'verify/even-task.ts'), '--set', 'maxTokens=12'],
+  ...['--model', 'random:nano', '--set', 'promptsPerIteration=4', '--set', 'groupSize=4'],
+  ...['--set', 'checkpoint.every=1', '--set', 'validation.every=0'],
+];
+
+beforeAll(async () => {
+  base = path.join(tmpdir(), `hone-failures-${process.pid}`);
+  await mkdir(base, { recursive: true });
+  await ok(hone([...TRAIN_SFT, '--out', 'run'], { cwd: base }));
+  await ok(hone(['models', 'export', 'run', '--out', 'model'], { cwd: base }));
+}, 300_000);
+
+afterAll(() => rm(base, { recursive: true, force: true }));
+
+async function ok(running: Promise<Finished>): Promise<Finished> {
+  const finished = await running;
+  if (finished.code !== 0) throw new Error(finished.stderr);
+  return finished;
+}
+
+/** A copy of the model that a test may damage, in an empty folder. */
+async function modelCopy(): Promise<{ cwd: string; model: string }> {
+  const cwd = await emptyFolder();
+  const model = path.join(cwd, 'model');
+  await cp(path.join(base, 'model'), model, { recursive: true });
+  return { cwd, model };
+}
+
+/** A cause on one line, a way out on the next, the exit code, and no stack. */
+function expectFailure({ code, stderr, stdout }: Finished, exitCode: number, cause: RegExp, wayOut: RegExp): void {
+  const [, error, hint] = /^error: (.+)\n {2}way out: (.+)$/m.exec(stderr) ?? [];
+  expect(error, stderr).toMatch(cause);
+  expect(hint, stderr).toMatch(wayOut);
+  expect(stderr).not.toMatch(/^\s+at /m);
+  expect({ code, stdout }).toEqual({ code: exitCode, stdout: '' });
+}
+
+const evaluate = (model: string, cwd: string): Promise<Finished> =>
+  hone(['eval', 'last-digit', '--model', model, '--n', '4'], { cwd });
+
+describe('a model', () => {
+  it('that is not there', async () => {
+    const cwd = await emptyFolder();
+    expectFailure(await evaluate('nowhere', cwd), 3, /nowhere: there is no such model/, /hone models import/);
+  });
+
+  it('whose weights are truncated', async () => {
+    const { cwd, model } = await modelCopy();
+    await truncate(path.join(model, 'model.safetensors'), 5000);
+    expectFailure(await evaluate('model', cwd), 3, /model\.safetensors/, /./);
+  });
+
+  it('whose weights are not safetensors', async () => {
+    const { cwd, model } = await modelCopy();
+    await writeFile(path.join(model, 'model.safetensors'), Buffer.alloc(4096, 0xff));
+    expectFailure(await evaluate('model', cwd), 3, /model\.safetensors/, /./);
+  });
+
+  it('of an unknown architecture', async () => {
+    const { cwd, model } = await modelCopy();
+    const file = path.join(model, 'config.json');
+    const config = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    await writeFile(file, JSON.stringify({ ...config, model_type: 'mamba', architectures: ['MambaForCausalLM'] }));
+    expectFailure(await evaluate('model', cwd), 3, /mamba/i, /llama/i);
+  });
+
+  it('whose tokenizer does not fit', async () => {
+    const { cwd, model } = await modelCopy();
+    const file = path.join(model, 'config.json');
+    const config = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    await writeFile(file, JSON.stringify({ ...config, vocab_size: 5 }));
+    expectFailure(await evaluate('model', cwd), 3, /tokens|vocab/, /./);
+  });
+
+  it('that is a pickle', async () => {
+    const { cwd, model } = await modelCopy();
+    await rm(path.join(model, 'model.safetensors'));
+    await writeFile(path.join(model, 'pytorch_model.bin'), 'PK');
+    expectFailure(await evaluate('model', cwd), 3, /./, /safetensors/);
+  });
+});
+
+describe('data', () => {
+  const good = JSON.stringify({
+    messages: [
+      { role: 'user', content: '1' },
+      { role: 'assistant', content: '2' },
+    ],
+  });
+
+  it.each([
+    ['is not JSON', '{"messages": ['],
+    ['has no messages', '{"text": "hello"}'],
+    ['has an unknown role', '{"messages": [{"role": "robot", "content": "x"}]}'],
+  ])('with a row that %s', async (_, bad) => {
+    const { cwd, model } = await modelCopy();
+    await writeFile(path.join(model, 'chat_template.jinja'), CHAT_TEMPLATE);
+    await writeFile(path.join(cwd, 'chat.jsonl'), `${good}\n${good}\n${bad}\n`);
+    const args = ['train', 'sft', '--model', 'model', '--data', 'chat.jsonl', '--out', 'run'];
+    expectFailure(await hone(args, { cwd }), 3, /chat\.jsonl:3/, /./);
+    expect((await readdir(cwd)).sort()).toEqual(['chat.jsonl', 'model']);
+  });
+});
+
+describe('an option', () => {
+  const start = (args: string[]): Promise<Finished> => hone([...args, '--out', path.join(base, 'never')]);
+
+  it('of a recipe that does not exist', async () => {
+    const finished = await start([...TRAIN_SFT, '--set', 'optimiser.lr=1']);
+    expectFailure(finished, 2, /optimiser/, /optimizer/);
+  });
+
+  it('of the wrong type', async () => {
+    expectFailure(await start([...TRAIN_SFT, '--set', 'sequencesPerUpdate=many']), 2, /sequencesPerUpdate/, /./);
+  });
+
+  it('that names an unknown recipe', async () => {
+    const args = ['train', 'grop', '--model', 'random:nano', '--task', 'last-digit'];
+    expectFailure(await start(args), 2, /grop/, /grpo/);
+  });
+
+  it('that names an unknown task', async () => {
+    const args = ['train', 'grpo', '--model', 'random:nano', '--task', 'last-digits'];
+    expectFailure(await start(args), 2, /last-digits/, /last-digit/);
+  });
+
+  it('that names an unknown random model', async () => {
+    const args = ['train', 'grpo', '--model', 'random:huge', '--task', 'last-digit'];
+    expectFailure(await start(args), 2, /huge/, /nano, tiny/);
+  });
+});
+
+describe('a run folder', () => {
+  it('that holds a run already', async () => {
+    const args = [...TRAIN_SFT, '--out', 'run'];
+    expectFailure(await hone(args, { cwd: base }), 2, /there is a run in this folder already/, /hone resume/);
+  });
+
+  it('that is none', async () => {
+    expectFailure(await hone(['resume', 'model'], { cwd: base }), 3, /not a run folder/, /./);
+  });
+
+  it('in use by another process', async () => {
+    const cwd = await emptyFolder();
+    const args = [...TRAIN_RL, '--set', 'iterations=100000', '--out', 'busy'];
+    let second: Promise<Finished> | undefined;
+    // The first is stopped once the second has been refused.
+    const first = await hone(args, {
+      cwd,
+      beside: async (child, printed) => {
+        await printed('RL:');
+        second = hone(['resume', 'busy'], { cwd });
+        await second;
+        child.kill('SIGINT');
+      },
+    });
+    expect(first.code).toBe(130);
+    expectFailure((await second) as Finished, 4, /in use/, /./);
+  });
+
+  it('whose newest checkpoint is damaged goes on from the one before', async () => {
+    const cwd = await emptyFolder();
+    const args = [...TRAIN_RL, '--set', 'iterations=2', '--out', 'run'];
+    await ok(hone([...args, '--set', 'checkpoint.keep=2'], { cwd }));
+    const checkpoints = path.join(cwd, 'run', 'checkpoints');
+    const newest = (await readdir(checkpoints)).sort().at(-1) as string;
+    await truncate(path.join(checkpoints, newest, 'weights.safetensors'), 100);
+    const { stderr } = await ok(hone(['resume', 'run'], { cwd }));
+    expect(stderr).toMatch(/warning: .*weights\.safetensors/);
+  });
+});
+
+describe('the machine', () => {
+  it('without the compute engine', async () => {
+    const cwd = await emptyFolder();
+    await cp(path.join(ROOT, 'dist'), path.join(cwd, 'dist'), { recursive: true });
+    await cp(path.join(ROOT, 'package.json'), path.join(cwd, 'package.json'));
+    await mkdir(path.join(cwd, 'node_modules'));
+    for (const name of await readdir(path.join(ROOT, 'node_modules')))
+      if (!name.startsWith('onnxruntime') && !name.startsWith('.'))
+        await symlink(path.join(ROOT, 'node_modules', name), path.join(cwd, 'node_modules', name));
+    const main = path.join(cwd, 'dist/cli/main.js');
+    const finished = await hone([...TRAIN_SFT, '--out', 'run'], { cwd, main });
+    expectFailure(finished, 4, /onnxruntime-node is not installed/, /ONNXRUNTIME_NODE_INSTALL=skip npm install/);
+  });
+
+  const mountable = canMount();
+  it.skipIf(!mountable)('without space on the disk keeps the finished checkpoints', async () => {
+    const cwd = await emptyFolder();
+    const disk = path.join(cwd, 'disk');
+    await mkdir(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk]);
+    try {
+      const args = [...TRAIN_RL, '--set', 'checkpoint.keep=100'];
+      const finished = await hone([...args, '--set', 'iterations=100', '--out', 'disk/run'], { cwd });
+      expectFailure(finished, 4, /no space left|disk is full/i, /space/);
+      const kept = await readdir(path.join(disk, 'run', 'checkpoints'));
+      expect(kept.filter((name) => /^\d+$/.test(name)).length).toBeGreaterThan(0);
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  });
+
+  it('asked to stop says how to go on, and resume does', async () => {
+    const cwd = await emptyFolder();
+    const args = [...TRAIN_RL, '--set', 'iterations=4', '--out', 'run'];
+    const stopped = await hone(args, {
+      cwd,
+      beside: async (child, printed) => {
+        await printed('RL:');
+        child.kill('SIGINT');
+      },
+    });
+    expectFailure(stopped, 130, /stopped/, /hone resume run/);
+    await ok(hone(['resume', 'run'], { cwd }));
+    await ok(hone([...args.slice(0, -1), 'whole'], { cwd }));
+    const diff = await hone(['runs', 'diff', 'run', 'whole'], { cwd });
+    expect({ code: diff.code, stdout: diff.stdout }).toEqual({ code: 0, stdout: expect.stringContaining('equal') });
+  });
+});
+
+function canMount(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const probe = path.join(tmpdir(), `hone-mount-${process.pid}`);
+  try {
+    execFileSync('mkdir', ['-p', probe]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', probe], { stdio: 'ignore' });
+    execFileSync('umount', [probe]);
+    return true;
+  } catch {
+    return false; // Containers without the right to mount: the test says that it was skipped.
+  }
+}
+
+describe('training that diverges', () => {
+  it('ends with exit code 5 and keeps the last checkpoint', async () => {
+    const cwd = await emptyFolder();
+    const args = [
+      'train',
+      'sft',
+      '--model',
+      'random:nano',
+      '--task',
+      'last-digit',
+      '--out',
+      'run',
+      '--set',
+      'updates=50',
+    ];
+    const finished = await hone([...args, '--set', 'optimizer.lr=1e30', '--set', 'checkpoint.every=1'], { cwd });
+    expectFailure(finished, 5, /non-finite/, /Lower optimizer\.lr/);
+  });
+});
+
+describe('any failure with --json', () => {
+  it('is one JSON object on standard output', async () => {
+    const finished = await hone(['eval', 'last-digit', '--model', 'nowhere', '--json']);
+    expect(finished.code).toBe(3);
+    expect(onlyJson(finished)).toEqual({
+      error: {
+        kind: 'input',
+        message: expect.stringContaining('no such model'),
+        where: 'nowhere',
+        hint: expect.any(String),
+      },
+    });
+  });
+});
