@@ -115,6 +115,10 @@ export class Backend {
     return this.#model(handle).training.forward(sequences, entropy, temperature);
   }
 
+  logits(handle: number, sequences: Int32Array[]): Promise<Float32Array[]> {
+    return this.#model(handle).training.logits(sequences);
+  }
+
   backward(
     handle: number,
     sequences: Sequence[],

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { writeSafetensors, type ModelConfig } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
 import { adamw, clipScale, globalNorm } from './adamw.js';
-import { trainingGraph, IO, type TrainingGraphKey } from './llama/training-graph.js';
+import { logitsGraph, trainingGraph, IO, type TrainingGraphKey } from './llama/training-graph.js';
 import { planMicroBatches, type MicroBatch } from './micro-batches.js';
 import { readArrays, zerosLike, type Arrays, type Parameters } from './parameters.js';
 import { SessionCache } from './session-cache.js';
@@ -51,6 +51,12 @@ function pack(batch: MicroBatch, rows: readonly ArrayLike<number>[], put: (n: nu
   });
 }
 
+function packIds(batch: MicroBatch, rows: readonly Int32Array[]): BigInt64Array {
+  const packed = new BigInt64Array(batch.T * batch.B);
+  pack(batch, rows, (n, value) => (packed[n] = BigInt(value)));
+  return packed;
+}
+
 /** Weights, gradients and optimiser state of one model, and the graphs that train it. One call at a time. */
 export class Training {
   readonly #gradients: Arrays;
@@ -72,6 +78,29 @@ export class Training {
 
   async forward(sequences: readonly Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
     return this.#run(sequences, temperature, { entropy, backward: false });
+  }
+
+  /** Logits of every position at temperature 1, one [T * V] array a sequence. */
+  async logits(sequences: readonly Int32Array[]): Promise<Float32Array[]> {
+    const ort = await loadOrt();
+    const { config, tensors } = this.parameters;
+    const V = config.vocabSize;
+    const logits = sequences.map(({ length }) => new Float32Array(length * V));
+    const lengths = sequences.map(({ length }) => length);
+    for (const batch of planMicroBatches(lengths, this.options.tokensPerMicroBatch)) {
+      const { T, B } = batch;
+      const key = { T, B, entropy: false, backward: false };
+      const graph = await this.#sessions.get(`logits ${T} ${B}`, estimateBytes(config, key), () =>
+        CompiledGraph.compile(logitsGraph(config, key), this.options),
+      );
+      const ids = tensorOf(ort, 'int64', [T * B], packIds(batch, sequences));
+      const packed = tensorOf(ort, 'float32', [T * B, V]);
+      const inverseTemperature = tensorOf(ort, 'float32', [], Float32Array.of(1));
+      const feeds = { ...tensors, [IO.ids]: ids, [IO.inverseTemperature]: inverseTemperature };
+      await graph.run(feeds, { [IO.logits]: packed });
+      unpackRows(batch, packed, V, logits);
+    }
+    return logits;
   }
 
   /** Forward and backward in one graph, for derivatives known beforehand; adds to the gradients. */
@@ -113,11 +142,6 @@ export class Training {
       CompiledGraph.compile(trainingGraph(this.parameters.config, key), this.options),
     );
     const N = batch.T * batch.B;
-    const ids = (rows: Int32Array[]): BigInt64Array => {
-      const packed = new BigInt64Array(N);
-      pack(batch, rows, (n, value) => (packed[n] = BigInt(value)));
-      return packed;
-    };
     const column = (rows: Float32Array[]): Tensor => {
       const packed = new Float32Array(N);
       pack(batch, rows, (n, value) => (packed[n] = value));
@@ -125,8 +149,24 @@ export class Training {
     };
     const feeds: Record<string, Tensor> = {
       ...this.parameters.tensors,
-      [IO.ids]: tensorOf(ort, 'int64', [N], ids(sequences.map(({ input }) => input))),
-      [IO.targets]: tensorOf(ort, 'int64', [N, 1], ids(sequences.map(({ target }) => target))),
+      [IO.ids]: tensorOf(
+        ort,
+        'int64',
+        [N],
+        packIds(
+          batch,
+          sequences.map(({ input }) => input),
+        ),
+      ),
+      [IO.targets]: tensorOf(
+        ort,
+        'int64',
+        [N, 1],
+        packIds(
+          batch,
+          sequences.map(({ target }) => target),
+        ),
+      ),
       [IO.inverseTemperature]: tensorOf(ort, 'float32', [], Float32Array.of(1 / temperature)),
     };
     const fetches: Record<string, Tensor> = { [IO.logprobs]: tensorOf(ort, 'float32', [N, 1]) };
@@ -141,8 +181,8 @@ export class Training {
       }
     }
     await graph.run(feeds, fetches);
-    unpack(batch, fetches[IO.logprobs], outputs.logprobs);
-    if (outputs.entropy) unpack(batch, fetches[IO.entropy], outputs.entropy);
+    unpackRows(batch, fetches[IO.logprobs] as Tensor, 1, outputs.logprobs);
+    if (outputs.entropy) unpackRows(batch, fetches[IO.entropy] as Tensor, 1, outputs.entropy);
   }
 
   async #gradientTensor(name: string): Promise<Tensor> {
@@ -219,10 +259,14 @@ export class Training {
   }
 }
 
-function unpack(batch: MicroBatch, tensor: Tensor | undefined, into: Float32Array[]): void {
-  const packed = (tensor as Tensor).data as Float32Array;
-  batch.members.forEach((member, b) => {
-    const row = into[member] as Float32Array;
-    for (let t = 0; t < row.length; t++) row[t] = packed[t * batch.B + b] as number;
+/** Rows of `width` numbers of a time-major [T * B, width] tensor to where their sequences want them. */
+function unpackRows({ B, members }: MicroBatch, tensor: Tensor, width: number, into: readonly Float32Array[]): void {
+  const packed = tensor.data as Float32Array;
+  members.forEach((member, b) => {
+    const rows = into[member] as Float32Array;
+    for (let t = 0; t * width < rows.length; t++) {
+      const start = (t * B + b) * width;
+      rows.set(packed.subarray(start, start + width), t * width);
+    }
   });
 }
