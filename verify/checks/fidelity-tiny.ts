@@ -93,7 +93,7 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
   for (const [i, shape] of TINY_SHAPES.entries()) {
     const folder = path.join(ctx.scratch, String(i));
     const weightSeed = new RandomStream(seed, 'weights').seed(i);
-    const source = { kind: 'random' as const, config: tinyConfig(shape), seed: weightSeed, initStd: 0.2 };
+    const source = { kind: 'random' as const, config: tinyConfig(shape), seed: weightSeed, initStd: 0.1 };
     const random = await engine.openModel({ source });
     await random.export(folder);
     const data = tinyData(seed, shape.name);
