@@ -104,7 +104,7 @@ describe('datasetTask', () => {
       { problem: '7 +  1 ?', answer: 8 },
     ]);
     const task = datasetTask({ train, test: write('overlap-test.jsonl', [{ problem: '7 + 1?', answer: 8 }]) });
-    expect(task.report('train')).toEqual({ rows: 9, problems: 6, markedOverlaps: 2, inTest: 1, benchmarkRows: 0 });
+    expect(task.report('train')).toEqual({ rows: 9, problems: 6, markedOverlaps: 2, inTest: 1, benchmarkRows: 0, tooLong: 0 });
   });
 
   it('refuses to train on benchmark problems, unless told', () => {

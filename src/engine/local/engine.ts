@@ -11,11 +11,11 @@ export interface LocalEngineOptions {
   inline?: boolean;
   /** See SessionOptions; `plain` is the slower, documented path. */
   outputs?: SessionOptions['outputs'];
-  /** Bound for the estimated memory of a model's training graphs, in bytes. Default 6 GiB. */
+  /** Bound for the estimated memory of a model's training graphs, in bytes. Default 3 GiB. */
   sessionBytes?: number;
 }
 
-const SESSION_BYTES = 6 * 2 ** 30;
+const SESSION_BYTES = 3 * 2 ** 30;
 
 const CAPABILITIES: EngineCapabilities = {
   fullFineTuning: true,
