@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { HoneError } from '../../core/index.js';
-import type { Io, JsonValue } from '../io.js';
+import type { Io } from '../io.js';
 import { examples, seedOption, threadsOption, withCommonOptions } from '../options.js';
 
 /** `rl`: the quickstart itself. `shuffled`, `sft-only`: its control arms, for `npm run verify -- quickstart-seeds`. */
@@ -16,8 +16,33 @@ export interface QuickstartOptions {
   threads: number | undefined;
 }
 
-/** What `--json` ends with: at least `seconds`, `problems`, `sft.accuracy`, `rl.accuracy` and `gain` in points. */
-export type QuickstartResult = { readonly [key: string]: JsonValue };
+/** Accuracy on the held-out problems at one point of the quickstart; shares from 0 to 1. */
+export interface QuickstartStage {
+  /** Greedy. */
+  accuracy: number;
+  ci95: readonly [number, number];
+  /** Mean over four samples a problem at temperature 1. */
+  avg4: number;
+  avg4ci95: readonly [number, number];
+  /** Share of greedy answers that keep the task's format. */
+  wellFormed: number;
+}
+
+/** What `--json` ends with; verify/checks/quickstart-seeds.ts reads it. */
+export interface QuickstartResult {
+  seconds: number;
+  /** Held-out problems. */
+  problems: number;
+  sft: QuickstartStage;
+  /** After RL; in a control arm, after that arm. */
+  rl: QuickstartStage;
+  /** Points from sft to rl, greedy. */
+  gain: number;
+  /** Points from sft to rl, avg@4. */
+  gainAvg4: number;
+  /** Run folder of the RL stage. */
+  run: string;
+}
 
 export function define(command: Command, io: Io): void {
   withCommonOptions(command)
