@@ -47,7 +47,7 @@ export function encodeChatForTraining(
     checkTextPrefix(prompt, reply, turn);
     checkTextPrefix(reply, whole, turn);
     const start = folder.tokenizer.encode(prompt);
-    const end = folder.tokenizer.encode(reply);
+    const end = reply === whole ? tokens : folder.tokenizer.encode(reply);
     const stop = replyEnd(end, start.length, folder.tokenizer.eosIds);
     checkTokenPrefix(start, start.length, tokens, turn);
     checkTokenPrefix(end, stop, tokens, turn);

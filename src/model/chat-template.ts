@@ -11,7 +11,7 @@ import type { ChatMessage, ChatTemplate } from './types.js';
 /** Published templates stay below 30,000 characters. */
 const MAX_TEMPLATE_CHARACTERS = 256 * 1024;
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
-const RENDER_LIMIT_MS = 2000;
+const RENDER_LIMIT_MS = 5000;
 /** Longest list that `range` gives a template: the one call whose memory a few characters can make arbitrary. */
 const MAX_RANGE = 100_000;
 

@@ -19,7 +19,7 @@ import type { Tokenizer } from './types.js';
 const MAX_TOKENIZER_BYTES = 64 * 1024 * 1024;
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 /** Time for one `encode` under regular expressions that came with the file. Other work is linear in the text. */
-const ENCODE_LIMIT_MS = 3000;
+const ENCODE_LIMIT_MS = 5000;
 
 const tokenName = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
 const specialTokens = z.looseObject({
@@ -100,7 +100,7 @@ class FolderTokenizer implements Tokenizer {
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
   readonly padId: number | undefined;
-  readonly kind: VocabularyKind;
+  readonly #kind: VocabularyKind;
   readonly #library: LibraryTokenizer;
   readonly #special: ReadonlySet<number>;
   readonly #added: ReadonlyMap<number, string>;
@@ -115,12 +115,12 @@ class FolderTokenizer implements Tokenizer {
     eos: { generation: number[]; model: number[] },
   ) {
     this.vocabSize = vocabularySize(json);
-    this.kind = vocabularyKind(json);
+    this.#kind = vocabularyKind(json);
     this.#library = createLibraryTokenizer(json, file);
     this.#special = new Set(json.added_tokens.filter((token) => token.special).map((token) => token.id));
     this.#added = new Map(json.added_tokens.map((token) => [token.id, token.content]));
     this.#limited = hasUnknownPatterns(json);
-    this.#exact = this.kind === 'plain' && !json.model.unk_token && !json.normalizer && !json.pre_tokenizer;
+    this.#exact = this.#kind === 'plain' && !json.model.unk_token && !json.normalizer && !json.pre_tokenizer;
     this.bosId = this.#idOf(names.bos, 'bos_token');
     this.padId = this.#idOf(names.pad, 'pad_token');
     const named = this.#idOf(names.eos, 'eos_token');
@@ -156,7 +156,7 @@ class FolderTokenizer implements Tokenizer {
   tokenBytes(id: number): Uint8Array {
     const token = this.#library.id_to_token(id);
     if (token === undefined || this.#special.has(id)) return new Uint8Array(0);
-    return bytesOfToken(token, this.#added.has(id) ? 'plain' : this.kind);
+    return bytesOfToken(token, this.#added.has(id) ? 'plain' : this.#kind);
   }
 
   /** What the library throws on steps that are malformed in ways not checked beforehand. */

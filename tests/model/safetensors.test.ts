@@ -121,6 +121,29 @@ describe('hostile safetensors', () => {
     expect((await failure(path)).message).toContain('is truncated');
   });
 
+  it('ends with a HoneError, or a table, whatever byte is changed or wherever the file is cut', async () => {
+    const whole = join(folder, 'whole.safetensors');
+    const tensors = ['a', 'b', 'c'].map((name) => [name, { shape: [2, 2], data: new Float32Array(4) }] as const);
+    await writeSafetensors(whole, tensors);
+    const bytes = await readFile(whole);
+    const fuzzed = join(folder, 'fuzzed.safetensors');
+    const change = fc.record({ at: fc.nat(bytes.length - 1), byte: fc.nat(255), cut: fc.option(fc.nat(bytes.length)) });
+    await fc.assert(
+      fc.asyncProperty(change, async ({ at, byte, cut }) => {
+        const changed = Buffer.from(bytes);
+        changed[at] = byte;
+        await writeFile(fuzzed, changed.subarray(0, cut ?? bytes.length));
+        const error: unknown = await openSafetensors(fuzzed).then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        );
+        if (error !== undefined) expect(error).toBeInstanceOf(HoneError);
+        if (cut !== null && cut < bytes.length) expect(error).toBeInstanceOf(HoneError);
+      }),
+      { seed: 8, numRuns: 300 },
+    );
+  });
+
   it('refuses pickles and says how to convert them', async () => {
     const path = join(folder, 'pytorch_model.bin');
     await writeFile(path, 'x');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCharTokenizer, loadTokenizer, writeCharTokenizer, type Tokenizer } from '../../src/model/index.js';
+import { hasUnknownPatterns, parseTokenizerJson } from '../../src/model/tokenizer-json.js';
 import { tokenizerDigest } from '../../verify/model/peers.js';
 import { TINY_STRINGS, variedStrings } from '../../verify/model/strings.js';
 import { failure, golden, goldenJson, scratch } from './helpers.js';
@@ -24,6 +25,13 @@ describe('against Python tokenizers', () => {
     const different = strings.filter((text, i) => tokenizerDigest(tokenizer, text) !== expected.kinds[kind]?.[i]);
     expect(expected.kinds[kind]).toHaveLength(strings.length);
     expect(different).toEqual([]);
+  });
+});
+
+describe('published patterns', () => {
+  it.each(kinds)('%s: the patterns in the file are the ones hone knows to be safe', async (kind) => {
+    const json = await goldenJson<unknown>(`tiny-tokenizers/${kind}/tokenizer.json`);
+    expect(hasUnknownPatterns(parseTokenizerJson(json, kind))).toBe(false);
   });
 });
 
