@@ -66,6 +66,7 @@ export async function trainRl(options: TrainRlOptions): Promise<TrainRlResult> {
   if (hasFilters(config))
     progress.note('top-p, top-k and min-p shape the sampling only: training uses the full distribution.', 'warn');
   progress.phase('RL', iterations);
+  if (training.iteration > 0) progress.update(training.iteration, { resumed: training.iteration });
   const context = rolloutContext(options, config, progress);
   while (training.iteration < iterations) {
     await training.stopIfAborted();

@@ -1,7 +1,8 @@
+import { HoneError } from '../core/index.js';
 import { mergeMetrics } from '../engine/metrics.js';
 import { learningRate, optimStepOf } from '../engine/optimizer.js';
 import { promptResponseDatum } from '../engine/sequence.js';
-import type { Datum, Loss, Metric, TrainableModel } from '../engine/types.js';
+import type { Datum, Metric, TrainableModel } from '../engine/types.js';
 import { tokenWeights } from './aggregation.js';
 import type { RlConfig } from './config.js';
 import { clippedSurrogate, surrogateAtRatioOne } from './losses.js';
@@ -61,6 +62,18 @@ function chunk<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
+/** What the updates of one iteration share. */
+interface Updating {
+  policy: TrainableModel;
+  config: RlConfig;
+  state: UpdateState;
+  /** Share of the planned run that is done, for the schedule. */
+  progressOfRun: number;
+  report: UpdateReport;
+  /** Sums over the applied updates. */
+  applied: { count: number; loss: number; gradNorm: number };
+}
+
 /**
  * Runs the updates of one iteration on `policy`; advances `state`.
  *
@@ -79,54 +92,60 @@ export async function runUpdates(
     ...{ updates: 0, skipped: 0, zeroGradient: 0, trainedTokens: 0, trainSeconds: 0, diverged: false },
     ...{ loss: undefined, gradNorm: undefined, lr: undefined, agreement: undefined, metrics: {} },
   };
-  const totals = { loss: 0, gradNorm: 0, applied: 0 };
+  const applied = { count: 0, loss: 0, gradNorm: 0 };
+  const updating: Updating = { policy, config, state, progressOfRun, report, applied };
   if (config.oldLogprobs === 'trainer') await recordOldLogprobs(policy, plan.slice(1).flat(), config);
   for (let epoch = 0; epoch < config.epochs; epoch++)
     for (const sequences of plan) {
       if (report.diverged) break;
-      const atRatioOne = report.updates === 0 && config.oldLogprobs === 'trainer';
-      await oneUpdate(policy, sequences, config, state, progressOfRun, atRatioOne, report, totals);
+      await applyGradient(await accumulateGradient(sequences, updating), updating);
     }
-  if (totals.applied > 0) {
-    report.loss = totals.loss / totals.applied;
-    report.gradNorm = totals.gradNorm / totals.applied;
+  if (applied.count > 0) {
+    report.loss = applied.loss / applied.count;
+    report.gradNorm = applied.gradNorm / applied.count;
   }
   report.trainSeconds = (performance.now() - started) / 1000;
   return report;
 }
 
-async function oneUpdate(
-  policy: TrainableModel,
+/** Forward and backward over the sequences of one update. @returns the loss. */
+async function accumulateGradient(
   sequences: readonly Sequence[],
-  config: RlConfig,
-  state: UpdateState,
-  progressOfRun: number,
-  atRatioOne: boolean,
-  report: UpdateReport,
-  totals: { loss: number; gradNorm: number; applied: number },
-): Promise<void> {
+  { policy, config, report }: Updating,
+): Promise<number> {
   const weights_S = tokenWeights(
     config.aggregation,
     sequences.map(({ attempt }) => attempt.tokens.length),
     config.maxTokens,
   );
-  // Without an entropy bonus a sequence of advantage 0 adds exactly nothing: it counts in N and is not computed.
   const active = sequences
     .map((sequence, i) => ({ sequence, weight: weights_S[i] as number }))
-    .filter(({ sequence }) => sequence.attempt.advantage !== 0 || config.loss.entropyBonus !== 0);
+    .filter(({ sequence }) => matters(sequence, config));
+  if (active.length === 0) return 0;
+  const first = report.updates === 0;
+  const atRatioOne = first && config.oldLogprobs === 'trainer';
+  const loss = atRatioOne ? surrogateAtRatioOne(config.loss.entropyBonus) : clippedSurrogate(config.loss);
   const datums = active.map(({ sequence, weight }) => datumOf(sequence, weight, atRatioOne));
-  const loss: Loss = atRatioOne ? surrogateAtRatioOne(config.loss.entropyBonus) : clippedSurrogate(config.loss);
-  let lossSum = 0;
-  if (datums.length > 0) {
-    const result = await policy.forwardBackward(datums, loss, { temperature: config.temperature });
-    lossSum = result.lossSum;
-    report.metrics = mergeMetrics([report.metrics, result.metrics]);
-    report.trainedTokens += datums.reduce((sum, datum) => sum + datum.input.length, 0);
-    const logprobs = active.map(({ sequence }, i) => responsePart(result.outputs.logprobs[i], sequence));
-    if (atRatioOne) active.forEach(({ sequence }, i) => (sequence.oldLogprobs = logprobs[i]));
-    if (report.updates === 0) report.agreement = agreementOf(active, logprobs);
-    for (const { sequence } of active) sequence.attempt.trained = true;
-  }
+  const { lossSum, metrics, outputs } = await policy.forwardBackward(datums, loss, { temperature: config.temperature });
+  report.metrics = mergeMetrics([report.metrics, metrics]);
+  report.trainedTokens += datums.reduce((sum, datum) => sum + datum.input.length, 0);
+  const logprobs = active.map(({ sequence }, i) => responsePart(outputs.logprobs[i], sequence));
+  if (first) report.agreement = agreementOf(active, logprobs);
+  active.forEach(({ sequence }, i) => {
+    if (atRatioOne) sequence.oldLogprobs = logprobs[i];
+    sequence.attempt.trained = true;
+  });
+  return lossSum;
+}
+
+/** A sequence of advantage 0 adds exactly nothing, unless there is an entropy bonus: it counts in N and is not computed. */
+function matters({ attempt }: Sequence, config: RlConfig): boolean {
+  return attempt.advantage !== 0 || config.loss.entropyBonus !== 0;
+}
+
+/** One step of the optimiser, or none when the loss or the gradient is not finite. */
+async function applyGradient(lossSum: number, updating: Updating): Promise<void> {
+  const { policy, config, state, progressOfRun, report, applied } = updating;
   const lr = learningRate(config.optimizer, state.updates, progressOfRun);
   const finite = Number.isFinite(lossSum);
   if (!finite) await policy.zeroGrad();
@@ -142,16 +161,19 @@ async function oneUpdate(
   }
   state.skippedInARow = 0;
   if (step.gradNorm === 0) report.zeroGradient++;
-  totals.loss += lossSum;
-  totals.gradNorm += step.gradNorm;
-  totals.applied++;
+  applied.count++;
+  applied.loss += lossSum;
+  applied.gradNorm += step.gradNorm;
 }
 
 function datumOf({ prompt, attempt, oldLogprobs }: Sequence, weight: number, atRatioOne: boolean): Datum {
   const R = attempt.tokens.length;
   const old = oldLogprobs ?? attempt.modelLogprobs;
   if (!old && !atRatioOne)
-    throw new TypeError('the sampler reports no logprobs, so the ratio needs oldLogprobs: trainer');
+    throw new HoneError('usage', 'the sampler reports no logprobs to take the ratio against', {
+      where: 'oldLogprobs',
+      hint: 'Set oldLogprobs=trainer.',
+    });
   return promptResponseDatum(prompt, attempt.tokens, {
     weight: new Float32Array(R).fill(weight),
     advantage: new Float32Array(R).fill(attempt.advantage),
@@ -165,7 +187,7 @@ async function recordOldLogprobs(
   sequences: readonly Sequence[],
   config: RlConfig,
 ): Promise<void> {
-  const needed = sequences.filter(({ attempt }) => attempt.advantage !== 0 || config.loss.entropyBonus !== 0);
+  const needed = sequences.filter((sequence) => matters(sequence, config));
   if (needed.length === 0) return;
   const datums = needed.map(({ prompt, attempt }) => promptResponseDatum(prompt, attempt.tokens, {}));
   const { logprobs } = await policy.forward(datums, { temperature: config.temperature });

@@ -69,6 +69,7 @@ export async function trainSft(options: TrainSftOptions): Promise<TrainSftResult
   const training = new TrainingRun({ model, run, progress, signal, iterations, checkpointEvery });
   if (options.resumeFrom) await training.restore(options.resumeFrom);
   progress.phase('SFT', iterations);
+  if (training.iteration > 0) progress.update(training.iteration, { resumed: training.iteration });
   while (training.iteration < iterations) {
     await training.stopIfAborted();
     const metrics = await iterate(context, training);

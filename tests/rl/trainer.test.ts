@@ -242,6 +242,24 @@ describe('trainRl: trouble', () => {
     });
   });
 
+  it('asks for trainer logprobs when the sampler has none', async () => {
+    const policy = await openEchoPolicy(1);
+    const open = policy.liveSampler.bind(policy);
+    policy.liveSampler = async () => {
+      const sampler = await open();
+      const sampleBatch = sampler.sampleBatch.bind(sampler);
+      sampler.sampleBatch = async (...args) =>
+        (await sampleBatch(...args)).map((samples) =>
+          samples.map((sample) => ({ ...sample, rawLogprobs: undefined, samplingLogprobs: undefined })),
+        );
+      return sampler;
+    };
+    await expect(train({}, { policy })).rejects.toMatchObject({ where: 'oldLogprobs' });
+    const { run } = await train({ oldLogprobs: 'trainer' }, { policy });
+    expect(run.metrics.at(-1)).not.toHaveProperty(['agreement.max_abs']);
+    expect(run.metrics.at(-1)).toHaveProperty(['grad_norm']);
+  });
+
   it('says which option does not fit the context', async () => {
     await expect(train({ maxTokens: 15 })).rejects.toMatchObject({
       where: 'maxTokens',
