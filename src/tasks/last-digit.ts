@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HoneError, type RandomStream } from '../core/index.js';
-import { parseAttempts, type Attempt } from './last-digit-grammar.js';
+import { parseAttempts, type Attempt, type Notation } from './last-digit-grammar.js';
 import { parseOptions } from './options.js';
 import { drawnSource, problemId, shuffledPasses, splitOf, type Draft } from './split.js';
 import type { Demonstration, Problem, ProblemSource, Response, Split, Task, Verdict } from './types.js';
@@ -23,6 +23,8 @@ export const lastDigitOptions = z.strictObject({
     .default('+-*'),
   /** `stated`: every step with its result (9-2=7-9=8); `final`: the last result alone (9-2-9=8). */
   results: z.enum(['stated', 'final']).default('stated'),
+  /** `restate`: every attempt repeats the target before its mark (9-2-9=8>2x): the comparison is written out. */
+  check: z.enum(['mark', 'restate']).default('mark'),
   /**
    * When a search demonstration gives up. A number: the chance of it after every wrong try. A list: weights of the
    * tries allowed, 1, 2, ...; as many as there are candidates means never.
@@ -83,8 +85,8 @@ function draftOf(puzzle: Puzzle, options: LastDigitOptions): (Draft & { solvable
     solvable: solutions.length > 0,
     problem: {
       prompt: `${text}:`,
-      answer: solutions[0] ? write(puzzle, solutions[0], options.results) : 'none',
-      data: { ...puzzle, results: options.results },
+      answer: solutions[0] ? write(puzzle, solutions[0], options) : 'none',
+      data: { ...puzzle, results: options.results, check: options.check },
       difficulty: candidates.length - solutions.length,
     },
   };
@@ -144,12 +146,16 @@ function randomSource(options: LastDigitOptions, split: Split, seed: number): Pr
   });
 }
 
-function write({ digits }: Puzzle, candidate: Candidate, results: 'stated' | 'final'): string {
+function write(
+  { digits, target }: Puzzle,
+  candidate: Candidate,
+  { results, check }: Pick<Notation, 'results' | 'check'>,
+): string {
   const steps = [...candidate.operators].map((operator, i) => {
     const stated = results === 'stated' || i === candidate.operators.length - 1;
     return `${operator}${digits[i + 1]}${stated ? `=${candidate.results[i]}` : ''}`;
   });
-  return digits[0] + steps.join('');
+  return digits[0] + steps.join('') + (check === 'restate' ? `>${target}` : '');
 }
 
 const puzzleSchema = z.object({
@@ -157,7 +163,13 @@ const puzzleSchema = z.object({
   target: z.int().min(0).max(9),
   operators: z.string().min(1),
   results: z.enum(['stated', 'final']),
+  check: z.enum(['mark', 'restate']),
 });
+type PosedPuzzle = z.output<typeof puzzleSchema>;
+
+function notationOf({ digits, results, check }: PosedPuzzle): Notation {
+  return { digits: digits.length, results, check };
+}
 
 /** The tries a demonstration makes before it gives up, of `candidates`; Infinity: it never does. */
 function triesAllowed(giveUp: LastDigitOptions['giveUp'], random: RandomStream): number {
@@ -182,7 +194,7 @@ function searchText(problem: Problem, options: LastDigitOptions, random: RandomS
   let text = '';
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[(start + i) % candidates.length] as Candidate;
-    text += write(puzzle, candidate, puzzle.results);
+    text += write(puzzle, candidate, puzzle);
     if (solves(candidate, puzzle.target)) return `${text}!`;
     if (i + 1 >= allowed || i + 1 === candidates.length) return `${text}?`;
     text += 'x';
@@ -195,20 +207,21 @@ function plainText(problem: Problem, options: LastDigitOptions, random: RandomSt
   const puzzle = puzzleSchema.parse(problem.data);
   const solutions = candidatesOf(puzzle).filter((candidate) => solves(candidate, puzzle.target));
   if (solutions.length === 0) return searchText(problem, options, random);
-  return `${write(puzzle, random.pick(solutions), puzzle.results)}!`;
+  return `${write(puzzle, random.pick(solutions), puzzle)}!`;
 }
 
 /** The attempt uses the given digits in order, allowed operators, and states every result right. */
 function isRight(attempt: Attempt, puzzle: Puzzle): boolean {
   if (attempt.digits.join() !== puzzle.digits.join()) return false;
   if ([...attempt.operators].some((operator) => !puzzle.operators.includes(operator))) return false;
+  if (attempt.restated !== undefined && attempt.restated !== puzzle.target) return false;
   const results = evaluate(attempt.digits, attempt.operators);
   return results.every((result, i) => attempt.results[i] === undefined || attempt.results[i] === result);
 }
 
 function gradeText(problem: Problem, response: Response): Verdict {
   const puzzle = puzzleSchema.parse(problem.data);
-  const { attempts, complete } = parseAttempts(response.text, puzzle.digits.length, puzzle.results);
+  const { attempts, complete } = parseAttempts(response.text, notationOf(puzzle));
   const ended = response.stopReason === 'eos' || response.stopReason === 'stop';
   const last = attempts.at(-1);
   if (!ended) return wrong('cut off before the end', { cause: 'response', wellFormed: false });
@@ -252,7 +265,7 @@ export interface LastDigitSkills {
  */
 export function lastDigitSkills(problem: Problem, text: string): LastDigitSkills {
   const puzzle = puzzleSchema.parse(problem.data);
-  const { attempts, complete } = parseAttempts(text, puzzle.digits.length, puzzle.results);
+  const { attempts, complete } = parseAttempts(text, notationOf(puzzle));
   return {
     tries: attempts.length,
     rightResults: attempts.filter((attempt) => isRight(attempt, puzzle)).length,
@@ -270,7 +283,8 @@ export function lastDigitSkills(problem: Problem, text: string): LastDigitSkills
 export function lastDigitTask(input?: z.input<typeof lastDigitOptions>): Task {
   const options = parseOptions(lastDigitOptions, input, NAME);
   const gaps = options.digits - 1;
-  const attemptLength = 2 + 2 * gaps + 2 * (options.results === 'stated' ? gaps : 1);
+  const attemptLength =
+    2 + 2 * gaps + 2 * (options.results === 'stated' ? gaps : 1) + (options.check === 'restate' ? 2 : 0);
   const listed = options.digits <= LISTED_DIGITS && options.unsolvable < 1;
   const pools: Partial<Record<Split, Pools>> = {};
   return {

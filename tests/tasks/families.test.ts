@@ -18,6 +18,7 @@ const seeds = fc.integer({ min: 0, max: 2 ** 40 });
 
 const families: [label: string, make: () => Task][] = [
   ['last-digit', () => lastDigitTask()],
+  ['last-digit, target restated', () => lastDigitTask({ check: 'restate' })],
   ['last-digit, final results, 2 digits', () => lastDigitTask({ digits: 2, results: 'final' })],
   ['last-digit, 5 digits, drawn', () => lastDigitTask({ digits: 5, maxSolutions: 30 })],
   ['last-digit, some unsolvable', () => lastDigitTask({ unsolvable: 0.25 })],

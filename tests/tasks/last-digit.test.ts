@@ -10,7 +10,7 @@ const puzzle: Problem = {
   id: 'p',
   prompt: '9 2 9>2:',
   answer: '9*2=8*9=2',
-  data: { digits: [9, 2, 9], target: 2, operators: '+-*', results: 'stated' },
+  data: { digits: [9, 2, 9], target: 2, operators: '+-*', results: 'stated', check: 'mark' },
 };
 
 /**

@@ -70,12 +70,12 @@ export class Backend {
   async open(options: OpenModelOptions): Promise<Opened> {
     const { source } = options;
     if (source.kind === 'random') {
-      const config = parseModelConfig(source.config, 'model config');
+      const config = supported(parseModelConfig(source.config, 'model config'), 'model config');
       return this.#opened(config, options, await Parameters.random(config, source.seed, source.initStd));
     }
     const file = join(source.path, 'config.json');
     const config = withEosIds(parseModelConfig(await readJsonFile(file), file), await generationConfig(source.path));
-    return this.#opened(config, options, await Parameters.load(config, source.path));
+    return this.#opened(supported(config, file), options, await Parameters.load(config, source.path));
   }
 
   #opened(config: ModelConfig, options: OpenModelOptions, parameters: Parameters): Opened {
@@ -222,6 +222,15 @@ export class Backend {
     await entry.training.dispose();
     await entry.sampling.dispose();
   }
+}
+
+/** The attention kernel of the sampling graph works on groups of sixteen channels. */
+function supported(config: ModelConfig, where: string): ModelConfig {
+  if (config.headDim % 16 === 0) return config;
+  throw new HoneError('input', `head_dim is ${config.headDim}; the local engine needs a multiple of 16`, {
+    where,
+    hint: 'Choose hidden_size and num_attention_heads so that their quotient is a multiple of 16.',
+  });
 }
 
 async function readJsonFile(file: string): Promise<unknown> {
