@@ -1,10 +1,13 @@
 import { RandomStream } from '../../src/core/index.js';
 import type { Datum, Loss, Sample, SampleParams, Sampler, TrainableModel } from '../../src/engine/index.js';
+import { writeCharTokenizer } from '../../src/model/index.js';
 import { localEngine, SMALL_LLAMA } from '../local-engine.js';
 import type { Check, CheckContext, CheckResult } from '../types.js';
 
 const MAX_LIMIT = 1e-4;
 const MEAN_LIMIT = 1e-5;
+/** With padding and end token: the vocabulary of SMALL_LLAMA. */
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456';
 
 interface Case {
   name: string;
@@ -41,6 +44,7 @@ function cases(): Case[] {
     { name: 'bucket edges', prompts: promptsOf('edges', edges), params: { n: 1, maxTokens: 40 } },
     { name: 'temperature', prompts: promptsOf('hot', ragged), params: { temperature: 0.6 }, sampling: true },
     { name: 'top-p', prompts: promptsOf('top-p', ragged), params: { topP: 0.8 } },
+    { name: 'stop strings', prompts: promptsOf('stop', ragged), params: { stop: ['ab', 'c', '5'] } },
     { name: 'greedy', prompts: promptsOf('greedy', ragged), params: { temperature: 0, n: 1 } },
   ];
 }
@@ -97,7 +101,9 @@ async function update(model: TrainableModel): Promise<void> {
 
 async function run(ctx: CheckContext): Promise<CheckResult> {
   const engine = await localEngine();
-  const source = { kind: 'random' as const, config: SMALL_LLAMA, seed: 7 };
+  // One character a token, so that stop strings have bytes to be found in.
+  await writeCharTokenizer(ctx.scratch, ALPHABET);
+  const source = { kind: 'random' as const, config: SMALL_LLAMA, seed: 7, tokenizerPath: ctx.scratch };
   const model = await engine.openModel({ source, samplingSlots: 16 });
   const total: Differences = { max: 0, sum: 0, count: 0 };
   const numbers: Record<string, string> = {};
@@ -118,7 +124,7 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
   Object.assign(numbers, { max: total.max.toExponential(2), mean: mean.toExponential(2), tokens: String(total.count) });
   const holds = total.max <= MAX_LIMIT && mean <= MEAN_LIMIT;
   const detail =
-    'ragged prompts, slot reuse, bucket edges, temperature, top-p, greedy, each before and after an update';
+    'ragged prompts, slot reuse, bucket edges, temperature, top-p, stop strings, greedy, each before and after an update';
   return { status: holds ? 'passed' : 'failed', detail, numbers };
 }
 
