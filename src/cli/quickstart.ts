@@ -40,7 +40,10 @@ export function quickstartFolder({ out, seed, arm }: QuickstartOptions): string 
  * Warm-start, evaluation, RL (or a control arm), evaluation, report. An interrupted quickstart goes on when it is
  * started again with the same options.
  */
-export async function runQuickstart(options: QuickstartOptions, io: Io): Promise<{ readonly [key: string]: JsonValue }> {
+export async function runQuickstart(
+  options: QuickstartOptions,
+  io: Io,
+): Promise<{ readonly [key: string]: JsonValue }> {
   const started = performance.now();
   const plan = planFor(options);
   const out = quickstartFolder(options);
@@ -205,7 +208,8 @@ async function measureSkills({ task, plan, seed, folder, io }: Context, model: T
     });
     const problems = unseen.problems('train', seed);
     const counts = rows.map((row, i) => lastDigitSkills(problems.at(i), row.text));
-    const total = (name: 'tries' | 'rightResults' | 'rightMarks'): number => counts.reduce((sum, c) => sum + c[name], 0);
+    const total = (name: 'tries' | 'rightResults' | 'rightMarks'): number =>
+      counts.reduce((sum, c) => sum + c[name], 0);
     const tries = Math.max(1, total('tries'));
     const metrics = {
       accuracy,
@@ -244,7 +248,14 @@ async function followUp(context: Context, run: Run, warm: TrainableModel, scratc
   if (options.arm === 'sft-only') {
     const end = performance.now() + 1000 * options.armSeconds;
     await trainSft({
-      ...{ model: warm, data: demonstrations(context), config: plan.sft, seed, signal: io.signal, progress: io.progress },
+      ...{
+        model: warm,
+        data: demonstrations(context),
+        config: plan.sft,
+        seed,
+        signal: io.signal,
+        progress: io.progress,
+      },
       stopWhen: () => performance.now() >= end,
     });
     return warm;

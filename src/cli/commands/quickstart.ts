@@ -28,7 +28,9 @@ export function define(command: Command, io: Io): void {
     .option('--quick', 'a short pass through every stage, to see that it works', false)
     .addOption(new Option('--arm <name>', 'what follows the warm-start').choices(ARMS).default('rl'))
     .addOption(
-      new Option('--arm-seconds <s>', 'with --arm sft-only: how long to imitate on').argParser(numberIn(1, 3600)).default(60),
+      new Option('--arm-seconds <s>', 'with --arm sft-only: how long to imitate on')
+        .argParser(numberIn(1, 3600))
+        .default(60),
     )
     .addOption(threadsOption())
     .action(async (options: QuickstartOptions) => {
