@@ -14,6 +14,7 @@ const Stage = z.object({
 /** What `hone quickstart --json` ends with. For a control arm, `rl` is the model after that arm. */
 const Result = z.object({
   seconds: z.number(),
+  timing: z.object({ armSeconds: z.number() }),
   problems: z.number(),
   sft: Stage,
   rl: Stage,
@@ -22,8 +23,13 @@ const Result = z.object({
 });
 type Arms = Record<'rl' | 'shuffled' | 'sft-only', z.infer<typeof Result>>;
 
-async function runArm(ctx: CheckContext, seed: number, arm: string): Promise<z.infer<typeof Result>> {
-  const args = ['quickstart', '--json', '--seed', String(seed), '--arm', arm, '--out', `${arm}-${seed}`];
+async function runArm(
+  ctx: CheckContext,
+  seed: number,
+  arm: string,
+  extra: readonly string[] = [],
+): Promise<z.infer<typeof Result>> {
+  const args = ['quickstart', '--json', '--seed', String(seed), '--arm', arm, '--out', `${arm}-${seed}`, ...extra];
   const result = Result.parse(jsonLine(await mustRun(args, { cwd: ctx.scratch })));
   const points = (value: number): string => (100 * value).toFixed(1);
   ctx.log(
@@ -54,10 +60,12 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
   const all: Arms[] = [];
   const wrong: string[] = [];
   for (const seed of SEEDS) {
+    const rl = await runArm(ctx, seed, 'rl');
+    const budget = ['--arm-seconds', rl.timing.armSeconds.toFixed(1)];
     const arms: Arms = {
-      rl: await runArm(ctx, seed, 'rl'),
+      rl,
       shuffled: await runArm(ctx, seed, 'shuffled'),
-      'sft-only': await runArm(ctx, seed, 'sft-only'),
+      'sft-only': await runArm(ctx, seed, 'sft-only', budget),
     };
     all.push(arms);
     wrong.push(...faults(seed, arms));
