@@ -1,5 +1,6 @@
 /**
- * `npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--python EXE] [--json]`
+ * `npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--python EXE] [--keep] [--json]`
+ * `--keep` leaves the folders of the checks (run folders, models) behind and says where.
  * One line per check: `passed|failed|skipped: why`, with its numbers. Exit code 1 when a check failed, 2 on bad usage.
  */
 import { existsSync } from 'node:fs';
@@ -9,7 +10,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Check, CheckContext, CheckResult } from './types.js';
 
-const USAGE = 'usage: npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--python EXE] [--json]';
+const USAGE =
+  'usage: npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--python EXE] [--keep] [--json]';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,6 +19,7 @@ const { values, positionals } = parseArgs({
     data: { type: 'string' },
     smollm2: { type: 'string' },
     python: { type: 'string' },
+    keep: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -62,7 +65,8 @@ async function runOne(check: Check, given: ReturnType<typeof inputs>): Promise<C
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { status: 'failed', detail: text.split('\n').slice(0, 6).join(' | ') };
   } finally {
-    await rm(scratch, { recursive: true, force: true });
+    if (values.keep) log(`kept ${scratch}`);
+    else await rm(scratch, { recursive: true, force: true });
   }
 }
 

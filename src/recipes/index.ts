@@ -1,3 +1,4 @@
+export { quickstartPlan, type QuickstartPlan, type SkillBar } from './quickstart.js';
 export {
   assertCapable,
   getRecipe,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hone, onlyJson } from './hone.js';
+import { emptyFolder, hone, onlyJson } from './hone.js';
 
 const COMMANDS = [
   ['quickstart'],
@@ -83,5 +83,34 @@ describe('usage errors', () => {
     expect(onlyJson(finished)).toEqual({
       error: { kind: 'usage', message: expect.stringContaining('Did you mean diff?'), hint: expect.any(String) },
     });
+  });
+});
+
+describe('the process', () => {
+  it('ends quietly when nobody reads its output any more', async () => {
+    const finished = await hone(['recipes', 'show', 'grpo'], {
+      beside: async (child) => void child.stdout?.destroy(),
+    });
+    expect(finished).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('ends at once when it is interrupted a second time', async () => {
+    const cwd = await emptyFolder();
+    const args = ['train', 'sft', '--model', 'random:nano', '--task', 'last-digit', '--set', 'updates=100000'];
+    const { code, stderr } = await hone([...args, '--set', 'updatesPerIteration=100000', '--out', 'run'], {
+      cwd,
+      beside: async (child, printed) => {
+        await printed('SFT:');
+        child.kill('SIGINT');
+        await printed('stopping at the next clean point');
+        child.kill('SIGINT');
+      },
+    });
+    expect(code).toBe(130);
+    expect(stderr).not.toContain('error:');
+  });
+
+  it('prints no colours where nobody sees them', async () => {
+    expect((await hone(['tasks', 'list'], { env: { FORCE_COLOR: '1' } })).stdout).not.toContain('\u001b');
   });
 });

@@ -18,11 +18,22 @@ describe('the rule that imports point downwards', () => {
     ['src/tasks/fixture.ts', '../cli/text.js'],
     ['src/engine/fixture.ts', '../tasks/types.js'],
   ])('refuses %s importing %s', async (file, target) => {
-    expect(await broken(file, `export * from '${target}';\n`)).toContain('import-x/no-restricted-paths');
+    expect(await broken(file, `export * from '${target}';\n`)).toContain('no-restricted-syntax');
+  });
+
+  it.each([
+    ['a dynamic import', "await import('../tasks/index.js');"],
+    ['a re-export of names', "export { x } from '../tasks/index.js';"],
+    ['a type named in place', "export type T = import('../tasks/index.js').Task;"],
+    ['an import from a deeper folder', "import '../../tasks/index.js';"],
+  ])('refuses %s', async (_, text) => {
+    expect(await broken('src/core/fixture/fixture.ts', `${text}\n`)).toContain('no-restricted-syntax');
   });
 
   it.each([
     ['src/tasks/fixture.ts', '../core/index.js'],
+    ['src/engine/local/fixture.ts', './model.js'],
+    ['src/rl/fixture.ts', '../engine/types.js'],
     ['src/cli/fixture.ts', '../runs/index.js'],
   ])('lets %s import %s', async (file, target) => {
     expect(await broken(file, `export * from '${target}';\n`)).toEqual([]);

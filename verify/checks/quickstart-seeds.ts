@@ -19,11 +19,17 @@ const Result = z.object({
   rl: Stage,
   gain: z.number(),
   gainAvg4: z.number(),
+  timing: z.object({ armSeconds: z.number() }),
 });
 type Arms = Record<'rl' | 'shuffled' | 'sft-only', z.infer<typeof Result>>;
 
-async function runArm(ctx: CheckContext, seed: number, arm: string): Promise<z.infer<typeof Result>> {
-  const args = ['quickstart', '--json', '--seed', String(seed), '--arm', arm, '--out', `${arm}-${seed}`];
+async function runArm(
+  ctx: CheckContext,
+  seed: number,
+  arm: keyof Arms,
+  more: readonly string[] = [],
+): Promise<z.infer<typeof Result>> {
+  const args = ['quickstart', '--json', '--seed', String(seed), '--arm', arm, '--out', `${arm}-${seed}`, ...more];
   const result = Result.parse(jsonLine(await mustRun(args, { cwd: ctx.scratch })));
   const points = (value: number): string => (100 * value).toFixed(1);
   ctx.log(
@@ -54,11 +60,11 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
   const all: Arms[] = [];
   const wrong: string[] = [];
   for (const seed of SEEDS) {
-    const arms: Arms = {
-      rl: await runArm(ctx, seed, 'rl'),
-      shuffled: await runArm(ctx, seed, 'shuffled'),
-      'sft-only': await runArm(ctx, seed, 'sft-only'),
-    };
+    const rl = await runArm(ctx, seed, 'rl');
+    const shuffled = await runArm(ctx, seed, 'shuffled');
+    // The other arm spends the time that RL took on more imitation.
+    const seconds = String(Math.max(1, rl.timing.armSeconds));
+    const arms: Arms = { rl, shuffled, 'sft-only': await runArm(ctx, seed, 'sft-only', ['--arm-seconds', seconds]) };
     all.push(arms);
     wrong.push(...faults(seed, arms));
   }

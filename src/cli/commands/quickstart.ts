@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
-import { HoneError } from '../../core/index.js';
-import type { Io, JsonValue } from '../io.js';
-import { examples, seedOption, threadsOption, withCommonOptions } from '../options.js';
+import type { Io } from '../io.js';
+import { examples, numberIn, seedOption, threadsOption, withCommonOptions } from '../options.js';
+import { runQuickstart } from '../quickstart.js';
 
 /** `rl`: the quickstart itself. `shuffled`, `sft-only`: its control arms, for `npm run verify -- quickstart-seeds`. */
 export const ARMS = ['rl', 'shuffled', 'sft-only'] as const;
@@ -13,11 +13,10 @@ export interface QuickstartOptions {
   /** A short pass through every stage, to see that it works: no claim about its accuracy. */
   quick: boolean;
   arm: (typeof ARMS)[number];
+  /** `sft-only`: how long it imitates on, in seconds; give it the time that RL took. */
+  armSeconds: number;
   threads: number | undefined;
 }
-
-/** What `--json` ends with: at least `seconds`, `problems`, `sft.accuracy`, `rl.accuracy` and `gain` in points. */
-export type QuickstartResult = { readonly [key: string]: JsonValue };
 
 export function define(command: Command, io: Io): void {
   withCommonOptions(command)
@@ -28,14 +27,14 @@ export function define(command: Command, io: Io): void {
     .option('--out <folder>', 'run folder to write (default: runs/quickstart-<seed>)')
     .option('--quick', 'a short pass through every stage, to see that it works', false)
     .addOption(new Option('--arm <name>', 'what follows the warm-start').choices(ARMS).default('rl'))
+    .addOption(
+      new Option('--arm-seconds <s>', 'with --arm sft-only: how long to imitate on')
+        .argParser(numberIn(1, 3600))
+        .default(60),
+    )
     .addOption(threadsOption())
     .action(async (options: QuickstartOptions) => {
       await runQuickstart(options, io);
     });
   examples(command, ['hone quickstart', 'hone quickstart --seed 3 --out runs/qs3', 'hone quickstart --quick --json']);
-}
-
-/** Runs the quickstart and reports through `io`. */
-export async function runQuickstart(_options: QuickstartOptions, _io: Io): Promise<QuickstartResult> {
-  throw new HoneError('usage', 'the quickstart is not part of this build');
 }
