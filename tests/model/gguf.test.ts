@@ -134,7 +134,9 @@ describe('importGguf', () => {
       const bytes = new Uint8Array(Float32Array.from(values).buffer);
       return { name: 'rope_freqs.weight', shape: [8], type: 0, bytes };
     };
-    const [file, out] = await write(buildGguf(baseMetadata, [...tensors, scaled([0, 1, 2, 3, 4, 5, 6, 7].map(divisor))]));
+    const [file, out] = await write(
+      buildGguf(baseMetadata, [...tensors, scaled([0, 1, 2, 3, 4, 5, 6, 7].map(divisor))]),
+    );
     await importGguf(file, out);
     expect((await loadModelConfig(out)).ropeScaling).toMatchObject({ factor: 32, originalMaxContext: 8192 });
     const [odd] = await write(buildGguf(baseMetadata, [...tensors, scaled([1, 2, 3, 4, 5, 6, 7, 8])]));
