@@ -16,7 +16,7 @@ const SFT = [
 const GRPO = [
   ...['train', 'grpo', '--model', 'sft', '--task', 'gsm8k', ...EASY, '--out', 'grpo'],
   ...set(`iterations=${ITERATIONS}`, 'promptsPerIteration=8', 'groupSize=8', 'updatesPerIteration=1'),
-  ...set('maxTokens=160', 'optimizer.lr=1e-5', 'optimizer.warmupUpdates=0'),
+  ...set('temperature=0.7', 'maxTokens=160', 'optimizer.lr=1e-5', 'optimizer.warmupUpdates=0'),
   ...set('validation.every=0', 'checkpoint.every=10', 'checkpoint.keep=1'),
 ];
 const EVAL = ['eval', 'gsm8k', '--n', '200', '--max-tokens', '200', '--json'];

@@ -11,11 +11,11 @@ export interface LocalEngineOptions {
   inline?: boolean;
   /** See SessionOptions; `plain` is the slower, documented path. */
   outputs?: SessionOptions['outputs'];
-  /** Bound for the estimated memory of a model's training graphs, in bytes. Default 3 GiB. */
+  /** Bound for the estimated memory of a model's training graphs, in bytes. Default 2 GiB. */
   sessionBytes?: number;
 }
 
-const SESSION_BYTES = 3 * 2 ** 30;
+const SESSION_BYTES = 2 * 2 ** 30;
 
 const CAPABILITIES: EngineCapabilities = {
   fullFineTuning: true,
