@@ -53,8 +53,9 @@ const RL: Record<string, string> = {
   promptsPerIteration: '32',
   groupSize: '8',
   updatesPerIteration: '2',
-  maxTokens: '120',
-  'overlong.soft.cacheTokens': '16',
+  // Nine attempts and the end take 127 tokens; the punishment begins at 128.
+  maxTokens: '140',
+  'overlong.soft.cacheTokens': '12',
   'optimizer.lr': '0.0003',
   'optimizer.warmupUpdates': '5',
   'validation.every': '0',
