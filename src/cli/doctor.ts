@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { messageOf, type Progress } from '../core/index.js';
-import { GEMM_SHAPES, type GemmRate, measureGemm } from './gemm.js';
+import { GEMM_SHAPES, type GemmRate, measureGemm } from '../engine/local/gemm.js';
 import { bytes } from './text.js';
 import { version } from './version.js';
 
@@ -66,7 +66,7 @@ async function measureAll(progress: Progress): Promise<GemmRate[]> {
   progress.phase('measuring matrix products', GEMM_SHAPES.length);
   const rates: GemmRate[] = [];
   for (const shape of GEMM_SHAPES) {
-    rates.push(await measureGemm(shape, 0.5));
+    rates.push(await measureGemm(shape, 0.5, availableParallelism()));
     progress.update(rates.length);
   }
   progress.end();

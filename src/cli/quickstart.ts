@@ -71,12 +71,22 @@ export async function runQuickstart(
     });
   } catch (error) {
     if (!(error instanceof HoneError) || error.kind !== 'interrupted') throw error;
-    const again = `hone quickstart --seed ${options.seed} --out ${out}${options.arm === 'rl' ? '' : ` --arm ${options.arm}`}`;
-    throw new HoneError('interrupted', error.message, { hint: `Go on with: ${again}`, cause: error });
+    throw new HoneError('interrupted', error.message, { hint: `Go on with: ${again(options, out)}`, cause: error });
   } finally {
     await run.close();
     await scratch.dispose();
   }
+}
+
+/** The command that goes on with an interrupted quickstart. */
+function again({ seed, quick, arm }: QuickstartOptions, out: string): string {
+  const flags = [
+    `--seed ${seed}`,
+    `--out ${out}`,
+    ...(quick ? ['--quick'] : []),
+    ...(arm === 'rl' ? [] : [`--arm ${arm}`]),
+  ];
+  return `hone quickstart ${flags.join(' ')}`;
 }
 
 function planFor({ quick, arm }: QuickstartOptions): QuickstartPlan {
