@@ -2,7 +2,15 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HoneError } from '../core/index.js';
 import type { ModelSource } from '../engine/index.js';
-import { loadModelFolder, loadTokenizer, type ModelFolder, writeCharTokenizer } from '../model/index.js';
+import {
+  checkTensors,
+  loadModelConfig,
+  loadModelFolder,
+  loadTokenizer,
+  type ModelFolder,
+  openSafetensors,
+  writeCharTokenizer,
+} from '../model/index.js';
 import { readRun } from '../runs/index.js';
 import type { Task } from '../tasks/index.js';
 import { exists, type Scratch, writeCheckpointModel } from './checkpoint-model.js';
@@ -30,6 +38,8 @@ export async function resolveModel(model: string, options: ResolveOptions): Prom
   const preset = randomPreset(model);
   if (preset !== undefined) return randomModel(model, preset, options);
   const folder = await modelFolder(model, options);
+  // Headers alone: what does not fit is found before a run folder is made.
+  checkTensors(await openSafetensors(folder), await loadModelConfig(folder), folder);
   return { source: { kind: 'folder', path: folder }, folder: await loadModelFolder(folder) };
 }
 

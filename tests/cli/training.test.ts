@@ -71,6 +71,14 @@ describe('the way from random weights to an evaluated model', () => {
     expect(await json('sample', '--model', 'model', ...ask)).toEqual(await json('sample', '--model', 'warm', ...ask));
   });
 
+  it.each(['config.json', 'model.safetensors'])('leaves no run folder behind where %s is not right', async (file) => {
+    await json('models', 'export', 'warm', '--out', `bad-${file}`);
+    await writeFile(path.join(cwd, `bad-${file}`, file), '{"model_type": "mamba"}');
+    const finished = await run('train', 'grpo', '--model', `bad-${file}`, ...RL, '--out', `never-${file}`);
+    expect(finished.code, finished.stderr).toBe(3);
+    expect(await readdir(cwd)).not.toContain(`never-${file}`);
+  });
+
   it('trains on chats as well', async () => {
     await json('models', 'export', 'warm', '--out', 'chat-model');
     await writeFile(path.join(cwd, 'chat-model', 'chat_template.jinja'), CHAT_TEMPLATE);
