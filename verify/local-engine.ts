@@ -1,9 +1,9 @@
-import type { Engine } from '../src/engine/index.js';
+import type { LocalEngine, LocalEngineOptions } from '../src/engine/local/index.js';
 
 /** The built engine: it starts a worker, so it has to run from dist. */
-export async function localEngine(options: { threads?: number } = {}): Promise<Engine> {
+export async function localEngine(options: LocalEngineOptions = {}): Promise<LocalEngine> {
   const built = new URL('../dist/engine/local/index.js', import.meta.url).href;
-  const module = (await import(built)) as { createLocalEngine(options: { threads?: number }): Promise<Engine> };
+  const module = (await import(built)) as { createLocalEngine(options: LocalEngineOptions): Promise<LocalEngine> };
   return module.createLocalEngine(options);
 }
 

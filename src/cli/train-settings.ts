@@ -15,6 +15,9 @@ const commonSchema = z.strictObject({
   preset: z.string(),
   engine: z.literal('local'),
   threads: z.number(),
+  /** Bounds of the engine; null: its own default for the model. */
+  tokensPerMicroBatch: z.number().nullable(),
+  samplingSlots: z.number().nullable(),
 });
 
 const settingsSchema = z.discriminatedUnion('method', [

@@ -27,6 +27,8 @@ export interface TrainCommandOptions {
   out?: string;
   seed: number;
   threads?: number;
+  tokensPerMicroBatch?: number;
+  samplingSlots?: number;
 }
 
 export async function runTrain(recipe: string, options: TrainCommandOptions, io: Io): Promise<void> {
@@ -79,6 +81,8 @@ function settingsFrom(recipe: string, options: TrainCommandOptions, io: Io): Tra
     ...{ model, preset, engine, data: data ?? null, threads: options.threads ?? availableParallelism() },
     task: task === undefined ? null : { spec: task, options: looseObject(options.taskOption) as Record<string, never> },
     demonstrations: { style, count: demonstrations ?? null },
+    tokensPerMicroBatch: options.tokensPerMicroBatch ?? null,
+    samplingSlots: options.samplingSlots ?? null,
     ...training,
   };
 }

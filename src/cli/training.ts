@@ -93,7 +93,12 @@ export async function train(
   const summary = await withEngine({ threads: prepared.settings.threads }, async (engine) => {
     assertCapable(getRecipe(run.manifest.recipe), engine);
     io.progress.phase('loading the model');
-    const model = await engine.openModel({ source: prepared.model.source });
+    const { tokensPerMicroBatch, samplingSlots } = prepared.settings;
+    const model = await engine.openModel({
+      source: prepared.model.source,
+      ...(tokensPerMicroBatch === null ? {} : { tokensPerMicroBatch }),
+      ...(samplingSlots === null ? {} : { samplingSlots }),
+    });
     return trainModel(model, run, prepared, io, resumeFrom);
   });
   const { iterations, bestScore, lastMetrics } = summary;

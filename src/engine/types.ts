@@ -187,9 +187,9 @@ export interface OpenModelOptions {
   role?: ModelRole;
   /** Longest sequence (prompt and response) the model will see; bounds the KV cache. Default: the config's. */
   maxContext?: number;
-  /** Upper bound for tokens (rows x padded length) in one forward/backward graph run. */
+  /** Upper bound for tokens (rows x padded length) in one forward/backward graph run. Default: what fits the model. */
   tokensPerMicroBatch?: number;
-  /** Sequences decoded at once. */
+  /** Sequences decoded at once. Default of the local engine: 64. */
   samplingSlots?: number;
 }
 

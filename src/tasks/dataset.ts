@@ -37,6 +37,8 @@ export const datasetOptions = z.strictObject({
   /** Rules by which the answer is read out of a response, in order; `default` is all of them. */
   answer: z.union([z.literal('default'), z.array(z.enum(ANSWER_RULES)).min(1)]).default('default'),
   maxTokens: z.int().min(1).default(1024),
+  /** Train on the problems alone whose worked solution has at most so many lines: the easier ones. Needs `fields.solution`. */
+  maxSolutionLines: z.int().min(1).optional(),
   /** What to do with training rows that are problems of a known benchmark: stop, leave them out, or train on them. */
   benchmarkRows: z.enum(['refuse', 'drop', 'keep']).default('refuse'),
 });
@@ -62,6 +64,8 @@ export interface DatasetReport {
   benchmarkRows: number;
   /** Left out because the problem is also in the task's own test split. */
   inTest: number;
+  /** Left out because the worked solution is longer than the option `maxSolutionLines`. */
+  tooLong: number;
 }
 
 export interface DatasetTask extends Task {
@@ -117,7 +121,14 @@ function loadTest(options: Parsed): Loaded {
     .filter(({ problem }) => !heldOut || splitOf('dataset', fingerprint(problem)) === 'test');
   return {
     examples,
-    report: { rows: rows.length, problems: examples.length, markedOverlaps: 0, benchmarkRows: 0, inTest: 0 },
+    report: {
+      rows: rows.length,
+      problems: examples.length,
+      markedOverlaps: 0,
+      benchmarkRows: 0,
+      inTest: 0,
+      tooLong: 0,
+    },
   };
 }
 
@@ -129,16 +140,30 @@ function loadTrain(options: Parsed, test: Loaded | undefined): Loaded {
   const unmarked = rows.filter(({ value }) => !isMarked(value.overlaps));
   const apart = unmarked.filter(({ value }) => !testPrints.has(fingerprint(String(value[options.fields.problem]))));
   const kept = withoutBenchmarks(apart, options, path);
+  const all = kept.map((row) => exampleOf(row, options, 'train'));
+  const examples = all.filter((example) => isShort(example, options));
   return {
-    examples: kept.map((row) => exampleOf(row, options, 'train')),
+    examples,
     report: {
       rows: rows.length,
-      problems: kept.length,
+      problems: examples.length,
       markedOverlaps: rows.length - unmarked.length,
       inTest: unmarked.length - apart.length,
       benchmarkRows: apart.length - kept.length,
+      tooLong: all.length - examples.length,
     },
   };
+}
+
+/** Lines of the worked solution; GSM8K's last line, which repeats the answer after ####, is none. */
+function isShort({ solution }: Example, { maxSolutionLines, name }: Parsed): boolean {
+  if (maxSolutionLines === undefined) return true;
+  if (solution === undefined)
+    throw new HoneError('usage', 'needs worked solutions, and the rows have none', {
+      where: `task ${name}, option maxSolutionLines`,
+      hint: 'Name the field of the worked solution in the option `fields.solution`, or leave this option out.',
+    });
+  return workOf(solution).trim().split(/\n+/).length <= maxSolutionLines;
 }
 
 const isMarked = (overlaps: unknown): boolean =>
@@ -208,10 +233,15 @@ function demonstrate(name: string, problem: Problem, style: 'plain' | 'search'):
   });
 }
 
-/** GSM8K's <<48/2=24>> marks and the #### line give way to a sentence with a box, which any rule reads. */
+/** A solution without GSM8K's <<48/2=24>> marks and its #### line. */
+function workOf(solution: string): string {
+  return solution.replace(/<<[^<>\n]{0,200}>>/g, '').replace(/\n?####[^\n]*\s*$/, '');
+}
+
+/** The work, and a sentence with a box, which any rule reads. */
 function demonstrationText(problem: Problem): string {
   const { solution } = z.object({ solution: z.string() }).parse(problem.data);
-  const worked = solution.replace(/<<[^<>\n]{0,200}>>/g, '').replace(/\n?####[^\n]*\s*$/, '');
+  const worked = workOf(solution);
   const boxed = extractAnswer(worked, ['boxed'])?.answer === problem.answer;
   return boxed ? worked : `${worked}\nThe answer is \\boxed{${problem.answer}}.`;
 }

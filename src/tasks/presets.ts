@@ -5,7 +5,7 @@ import { parseOptions } from './options.js';
 
 /** Options of a preset: the folder of its files, and what a dataset task lets be changed. */
 export const presetOptions = datasetOptions
-  .pick({ system: true, format: true, answer: true, benchmarkRows: true })
+  .pick({ system: true, format: true, answer: true, benchmarkRows: true, maxSolutionLines: true })
   .extend({
     /** Folder with the data files; default: the environment variable HONE_DATA, or ./data. */
     data: z.string().optional(),

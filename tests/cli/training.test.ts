@@ -40,6 +40,14 @@ describe('the way from random weights to an evaluated model', () => {
     });
   });
 
+  it('keeps the bounds of memory in the run, and refuses bad ones', async () => {
+    const bounds = ['--tokens-per-micro-batch', '64', '--sampling-slots', '2'];
+    await json('train', 'grpo', '--model', 'warm', ...RL, ...bounds, '--out', 'bounded');
+    const manifest = JSON.parse(await readFile(path.join(cwd, 'bounded', 'run.json'), 'utf8')) as { config: object };
+    expect(manifest.config).toMatchObject({ tokensPerMicroBatch: 64, samplingSlots: 2 });
+    expect((await run('train', 'grpo', '--model', 'warm', ...RL, '--sampling-slots', '0')).code).toBe(2);
+  });
+
   it('evaluates a run, with an interval and every attempt in the file', async () => {
     const args = ['eval', 'last-digit', '--model', 'warm', '--n', '5', '--k', '2', '--max-tokens', '12'];
     const result = await json(...args, '--out', 'eval.json');

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Datum, Engine, Loss, TrainableModel } from '../../src/engine/index.js';
-import { createLocalEngine } from '../../src/engine/local/index.js';
+import type { Datum, Engine, Loss } from '../../src/engine/index.js';
+import { createLocalEngine, type LocalModel } from '../../src/engine/local/index.js';
 import { openSafetensors } from '../../src/model/index.js';
 
 /**
@@ -71,7 +71,7 @@ describe.each([
 ])('%s against PyTorch', (name, trained) => {
   const folder = join(import.meta.dirname, '../golden/model', name);
   let engine: Engine;
-  let model: TrainableModel;
+  let model: LocalModel;
   let golden: Golden;
   let data: Datum[];
   const losses = (): Record<string, Loss> => ({
@@ -81,8 +81,9 @@ describe.each([
   const expected = (file: string) => openSafetensors(join(folder, `expected-${file}.safetensors`));
 
   beforeAll(async () => {
-    engine = await createLocalEngine({ inline: true, threads: 1 });
-    model = await engine.openModel({ source: { kind: 'folder', path: folder } });
+    const local = await createLocalEngine({ inline: true, threads: 1 });
+    engine = local;
+    model = await local.openModel({ source: { kind: 'folder', path: folder } });
     golden = JSON.parse(await readFile(join(folder, 'golden.json'), 'utf8')) as Golden;
     const rows = JSON.parse(await readFile(join(folder, 'datums.json'), 'utf8')) as {
       input: number[];
@@ -96,6 +97,16 @@ describe.each([
     }));
   });
   afterAll(() => engine.close());
+
+  it('logits within 1e-4', async () => {
+    const file = await expected('outputs');
+    const logits = await model.logits(data.map(({ input }) => input));
+    for (const [i, row] of logits.entries()) {
+      const wanted = await file.read(`logits.${i}`);
+      expect(row).toHaveLength(wanted.data.length);
+      expect(Math.max(...row.map((value, j) => Math.abs(value - number(wanted.data, j))))).toBeLessThan(1e-4);
+    }
+  });
 
   it('logprobs and entropy within 1e-4', async () => {
     const file = await expected('outputs');

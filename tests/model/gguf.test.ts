@@ -43,11 +43,11 @@ const baseMetadata = {
   'llama.context_length': 64,
   'llama.embedding_length': 32,
   'llama.feed_forward_length': 48,
-  'llama.attention.head_count': 4,
-  'llama.attention.head_count_kv': 2,
+  'llama.attention.head_count': 2,
+  'llama.attention.head_count_kv': 1,
   'llama.attention.layer_norm_rms_epsilon': { f32: 1e-5 },
   'llama.rope.freq_base': { f32: 10000 },
-  'llama.rope.dimension_count': 8,
+  'llama.rope.dimension_count': 16,
   'tokenizer.ggml.model': 'gpt2',
   'tokenizer.ggml.pre': 'smollm',
   'tokenizer.ggml.tokens': tokens,
@@ -124,20 +124,22 @@ describe('importGguf', () => {
   });
 
   it('recognises the rotary scaling of Llama 3.2 by its divisors', async () => {
-    // With theta 10000 and 8 dimensions only the slowest frequency lies in the stretched range.
+    // With theta 10000 and 16 dimensions only the slowest frequencies lie in the stretched range.
     const divisor = (i: number) => {
-      const turns = 8192 / (2 * Math.PI * 10000 ** (i / 4));
+      const turns = 8192 / (2 * Math.PI * 10000 ** (i / 8));
       const blend = Math.min(1, Math.max(0, (turns - 1) / 3));
       return 1 / (blend + (1 - blend) / 32);
     };
     const scaled = (values: number[]): TensorToWrite => {
       const bytes = new Uint8Array(Float32Array.from(values).buffer);
-      return { name: 'rope_freqs.weight', shape: [4], type: 0, bytes };
+      return { name: 'rope_freqs.weight', shape: [8], type: 0, bytes };
     };
-    const [file, out] = await write(buildGguf(baseMetadata, [...tensors, scaled([0, 1, 2, 3].map(divisor))]));
+    const [file, out] = await write(
+      buildGguf(baseMetadata, [...tensors, scaled([0, 1, 2, 3, 4, 5, 6, 7].map(divisor))]),
+    );
     await importGguf(file, out);
     expect((await loadModelConfig(out)).ropeScaling).toMatchObject({ factor: 32, originalMaxContext: 8192 });
-    const [odd] = await write(buildGguf(baseMetadata, [...tensors, scaled([1, 2, 3, 4])]));
+    const [odd] = await write(buildGguf(baseMetadata, [...tensors, scaled([1, 2, 3, 4, 5, 6, 7, 8])]));
     expect((await failure(importGguf(odd, out))).message).toContain('rope_freqs.weight');
   });
 

@@ -104,7 +104,14 @@ describe('datasetTask', () => {
       { problem: '7 +  1 ?', answer: 8 },
     ]);
     const task = datasetTask({ train, test: write('overlap-test.jsonl', [{ problem: '7 + 1?', answer: 8 }]) });
-    expect(task.report('train')).toEqual({ rows: 9, problems: 6, markedOverlaps: 2, inTest: 1, benchmarkRows: 0 });
+    expect(task.report('train')).toEqual({
+      rows: 9,
+      problems: 6,
+      markedOverlaps: 2,
+      inTest: 1,
+      benchmarkRows: 0,
+      tooLong: 0,
+    });
   });
 
   it('refuses to train on benchmark problems, unless told', () => {
@@ -184,6 +191,24 @@ describe('gsm8k', () => {
     expect(response).toBe('He has 48/2 = 24.\nIn all 48+24 = 72.\nThe answer is \\boxed{72}.');
     expect((await task.grade(problem, said(response))).status).toBe('correct');
     expect(() => task.demonstrate!(problem, 'search', undefined as never)).toThrow(/no search demonstrations/);
+  });
+
+  it('trains on the problems alone whose worked solutions are short', () => {
+    const lines = ['one', 'one\ntwo\n#### 2', 'one\n\ntwo <<1+1=2>>\nthree\n#### 3'];
+    const rows = lines.map((solution, i) => ({ problem: `problem ${i}`, answer: 1, solution }));
+    write('gsm8k_train.jsonl', rows);
+    write('gsm8k_test.jsonl', [{ ...rows[2], problem: 'a long one to test on' }]);
+    const sizes = [1, 2, 3].map((maxSolutionLines) => {
+      const task = gsm8kTask({ data: folder, maxSolutionLines });
+      return [task.problems('train', 0).size, task.report('train').tooLong, task.problems('test', 0).size];
+    });
+    expect(sizes).toEqual([
+      [1, 2, 1],
+      [2, 1, 1],
+      [3, 0, 1],
+    ]);
+    const without = datasetTask({ train: write('no-solutions.jsonl', sums(9)), maxSolutionLines: 2 });
+    expect(() => without.problems('train', 0)).toThrow(/maxSolutionLines: needs worked solutions/);
   });
 });
 

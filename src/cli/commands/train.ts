@@ -36,6 +36,17 @@ export function define(command: Command, io: Io): void {
     .option('--out <folder>', 'run folder to write (default: runs/<recipe>-<task>-<seed>)')
     .addOption(seedOption())
     .addOption(threadsOption())
+    .addOption(
+      new Option(
+        '--tokens-per-micro-batch <n>',
+        'tokens of one training pass: less memory, not another result (default: by the model)',
+      ).argParser(wholeNumber(16)),
+    )
+    .addOption(
+      new Option('--sampling-slots <n>', 'answers sampled at once: memory against speed (default: 64)').argParser(
+        wholeNumber(1),
+      ),
+    )
     .action((recipe: string, options: TrainCommandOptions) => runTrain(recipe, options, io));
   examples(command, [
     'hone train sft --model tiny --task countdown --out runs/warm',

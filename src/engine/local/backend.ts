@@ -6,14 +6,20 @@ import type { ModelInfo, OpenModelOptions, OptimResult, OptimStep, Sample, Sampl
 import { Parameters } from './parameters.js';
 import { Sampling, type SamplingHooks } from './sampling.js';
 import type { SessionOptions } from './session.js';
-import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
+import {
+  defaultTokensPerMicroBatch,
+  Training,
+  type Coefficients,
+  type Sequence,
+  type TokenOutputs,
+} from './training.js';
 
 export interface BackendOptions extends SessionOptions {
   /** Bound for the estimated memory of all training sessions of one model. */
   sessionBytes: number;
 }
 
-const DEFAULTS = { tokensPerMicroBatch: 1024, samplingSlots: 64 } as const;
+const DEFAULT_SLOTS = 64;
 
 export interface Opened {
   handle: number;
@@ -81,7 +87,7 @@ export class Backend {
   #opened(config: ModelConfig, options: OpenModelOptions, parameters: Parameters): Opened {
     const training = new Training(parameters, {
       ...this.options,
-      tokensPerMicroBatch: options.tokensPerMicroBatch ?? DEFAULTS.tokensPerMicroBatch,
+      tokensPerMicroBatch: options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(parameters.config),
     });
     const handle = this.#add({
       kind: 'model',
@@ -105,7 +111,7 @@ export class Backend {
       { eosIds: parameters.config.eosIds },
       {
         ...this.options,
-        slots: options.samplingSlots ?? DEFAULTS.samplingSlots,
+        slots: options.samplingSlots ?? DEFAULT_SLOTS,
         maxContext: options.maxContext ?? parameters.config.maxContext,
       },
     );
@@ -113,6 +119,10 @@ export class Backend {
 
   forward(handle: number, sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
     return this.#model(handle).training.forward(sequences, entropy, temperature);
+  }
+
+  logits(handle: number, sequences: Int32Array[]): Promise<Float32Array[]> {
+    return this.#model(handle).training.logits(sequences);
   }
 
   backward(

@@ -1,5 +1,5 @@
 import { HoneError } from '../../core/index.js';
-import type { Engine, EngineCapabilities, OpenModelOptions, TrainableModel } from '../types.js';
+import type { Engine, EngineCapabilities, OpenModelOptions } from '../types.js';
 import { defaultThreads, InlineChannel, WorkerChannel, type Channel } from './channel.js';
 import { LocalModel } from './model.js';
 import { loadOrt, type SessionOptions } from './session.js';
@@ -11,11 +11,11 @@ export interface LocalEngineOptions {
   inline?: boolean;
   /** See SessionOptions; `plain` is the slower, documented path. */
   outputs?: SessionOptions['outputs'];
-  /** Bound for the estimated memory of a model's training graphs, in bytes. Default 6 GiB. */
+  /** Bound for the estimated memory of a model's training graphs, in bytes. Default 2 GiB. */
   sessionBytes?: number;
 }
 
-const SESSION_BYTES = 6 * 2 ** 30;
+const SESSION_BYTES = 2 * 2 ** 30;
 
 const CAPABILITIES: EngineCapabilities = {
   fullFineTuning: true,
@@ -31,13 +31,14 @@ const CAPABILITIES: EngineCapabilities = {
   deterministic: true,
 };
 
-class LocalEngine implements Engine {
+/** The engine on this machine's processor. */
+export class LocalEngine implements Engine {
   readonly name = 'local';
   readonly capabilities = CAPABILITIES;
 
   constructor(private readonly channel: Channel) {}
 
-  async openModel(options: OpenModelOptions): Promise<TrainableModel> {
+  async openModel(options: OpenModelOptions): Promise<LocalModel> {
     const role = options.role ?? 'policy';
     if (role === 'critic') {
       throw new HoneError('usage', 'the local engine has no critic yet', {
@@ -56,7 +57,7 @@ class LocalEngine implements Engine {
  * The engine on this machine's processor (ONNX Runtime).
  * @throws HoneError('resource') when onnxruntime-node is not installed
  */
-export async function createLocalEngine(options: LocalEngineOptions = {}): Promise<Engine> {
+export async function createLocalEngine(options: LocalEngineOptions = {}): Promise<LocalEngine> {
   await loadOrt();
   const backend = {
     threads: options.threads ?? defaultThreads(),

@@ -1,1 +1,2 @@
-export { createLocalEngine, type LocalEngineOptions } from './engine.js';
+export { createLocalEngine, type LocalEngine, type LocalEngineOptions } from './engine.js';
+export type { LocalModel } from './model.js';

@@ -86,6 +86,15 @@ export class LocalModel implements TrainableModel {
     return this.channel.call('forward', [this.opened.handle, sequences, entropy, temperature]);
   }
 
+  /**
+   * Beyond the common interface, for comparing models: logits at temperature 1 of every position of every sequence,
+   * row-major [T, V]. Mind the memory: 4 T V bytes a sequence.
+   */
+  logits(sequences: readonly Int32Array[]): Promise<Float32Array[]> {
+    if (sequences.some(({ length }) => length === 0)) throw new HoneError('usage', 'a sequence is empty');
+    return this.#enqueue(() => this.channel.call('logits', [this.opened.handle, sequences.slice()]));
+  }
+
   forwardBackward(
     data: readonly Datum[],
     loss: Loss,

@@ -142,7 +142,21 @@ export async function readArrays(path: string, shapes: ReadonlyMap<string, reado
         },
       );
     }
-    arrays.set(name, (await file.read(name)).data);
+    const { data } = await file.read(name);
+    if (!isFiniteThroughout(data)) {
+      throw new HoneError('input', `tensor ${name} holds NaN or infinity`, {
+        where: path,
+        hint: 'The file is damaged, or training had diverged when it was written: use another copy or an earlier checkpoint.',
+      });
+    }
+    arrays.set(name, data);
   }
   return arrays;
+}
+
+function isFiniteThroughout(data: Float32Array): boolean {
+  // 0 * x is 0 for every finite x, and NaN otherwise.
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += 0 * (data[i] as number);
+  return sum === 0;
 }

@@ -31,6 +31,13 @@ const PREFILL_TOKENS = 2048;
 const CACHE_STEP = 64;
 const SESSION_BYTES = 2 ** 31;
 
+/** Logits that are NaN or infinite: nothing can be drawn from them. */
+function notFinite(version: number): HoneError {
+  return new HoneError('numeric', `the model's logits are not finite at weights version ${version}`, {
+    hint: 'Training diverged: go back to an earlier checkpoint and lower optimizer.lr.',
+  });
+}
+
 /** A sequence being generated in a slot. */
 interface Row {
   request: number;
@@ -210,8 +217,10 @@ export class Sampling {
     const { token, probability } = greedy
       ? { token: argMax(slice(logprobs)), probability: 1 }
       : drawToken(slice(probabilities), row.random.uniform(row.tokens.length), row.params);
+    const raw = logprobs[line * V + token] as number;
+    if (!Number.isFinite(raw)) throw notFinite(this.parameters.version);
     row.tokens.push(token);
-    row.raw.push(logprobs[line * V + token] as number);
+    row.raw.push(raw);
     row.sampling.push(Math.log(probability));
     return row.stop.push(token) ?? (row.tokens.length >= row.limit ? 'length' : undefined);
   }

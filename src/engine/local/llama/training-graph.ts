@@ -21,6 +21,7 @@ export const IO = {
   inverseTemperature: 'inverse_temperature',
   logprobs: 'logprobs',
   entropy: 'entropy',
+  logits: 'logits',
   dLogprobs: 'd_logprobs',
   dEntropy: 'd_entropy',
   /** Input: the gradient so far. Output: with this batch's added. */
@@ -157,4 +158,11 @@ export function trainingGraph(config: ModelConfig, key: TrainingGraphKey): Graph
     g.output(IO.gradient(name), g.addInto(g.input(IO.accumulator(name), 'float32', shape), gradient));
   }
   return g;
+}
+
+/** Builds the forward graph whose output `logits`, [T*B, V], is everything the model says: for comparing models. */
+export function logitsGraph(config: ModelConfig, { T, B }: Pick<TrainingGraphKey, 'T' | 'B'>): Graph {
+  const model = new LlamaTraining(config, { T, B, entropy: false, backward: false });
+  model.g.output(IO.logits, model.logits());
+  return model.g;
 }
