@@ -66,7 +66,8 @@ export class CompiledGraph {
       interOpNumThreads: 1,
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
-      logSeverityLevel: 3,
+      // Failures come back as exceptions; ONNX Runtime need not print them as well.
+      logSeverityLevel: 4,
       // Several sessions live side by side; spinning pools would fight over the cores.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
