@@ -210,8 +210,14 @@ export class Sampling {
     const { token, probability } = greedy
       ? { token: argMax(slice(logprobs)), probability: 1 }
       : drawToken(slice(probabilities), row.random.uniform(row.tokens.length), row.params);
+    const logprob = logprobs[line * V + token];
+    if (logprob === undefined || Number.isNaN(logprob)) {
+      throw new HoneError('numeric', `the model gives no probabilities (NaN) after ${row.cached} tokens`, {
+        hint: 'Its weights are damaged or training has diverged: go back to an earlier checkpoint, or lower the learning rate.',
+      });
+    }
     row.tokens.push(token);
-    row.raw.push(logprobs[line * V + token] as number);
+    row.raw.push(logprob);
     row.sampling.push(Math.log(probability));
     return row.stop.push(token) ?? (row.tokens.length >= row.limit ? 'length' : undefined);
   }
