@@ -1,8 +1,8 @@
-import { copyFile, link, mkdtemp, rm, stat } from 'node:fs/promises';
+import { copyFile, link, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { HoneError } from '../core/index.js';
-import { errorCode } from '../formats/index.js';
+import { errorCode, writeFileAtomic } from '../formats/index.js';
 import { copyTokenizerFiles } from '../model/index.js';
 
 /** Where a run keeps what its checkpoints lack to be models: config.json and the tokenizer's files. */
@@ -19,10 +19,10 @@ export async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** Copies config, tokenizer and template files from one model folder into another; config.json last. */
+/** Copies config, tokenizer and template files from one model folder into another, each whole or not at all; config.json last. */
 export async function copySideFiles(from: string, to: string): Promise<void> {
   await copyTokenizerFiles(from, to);
-  await copyFile(path.join(from, 'config.json'), path.join(to, 'config.json'));
+  await writeFileAtomic(path.join(to, 'config.json'), await readFile(path.join(from, 'config.json')));
 }
 
 /** A second name for a file where the file system allows it, else a copy. */

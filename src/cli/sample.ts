@@ -41,7 +41,7 @@ export async function runSample(options: SampleCommandOptions, io: Io): Promise<
     const promptTokens = promptOf(asked, folder, options.raw);
     const samples = await withEngine(options, async (engine) => {
       io.progress.phase('loading the model');
-      const model = await engine.openModel({ source, maxContext: promptTokens.length + options.maxTokens });
+      const model = await engine.openModel({ source });
       const sampler = await model.liveSampler();
       io.progress.phase('sampling', options.n);
       return sampler.sample(promptTokens, samplingParams(options), {

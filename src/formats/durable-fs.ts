@@ -28,13 +28,19 @@ export interface DurableFs {
   syncFolder(path: string): Promise<void>;
 }
 
+/** Largest piece of one write call; the operating system's limit is 2 GiB. */
+const PIECE = 64 * 1024 * 1024;
+
 /** The real file system. */
 export const nodeFs: DurableFs = {
   async open(path, flags) {
     const handle = await open(path, flags);
     return {
       write: async (data) => {
-        for (let done = 0; done < data.length;) done += (await handle.write(data, done)).bytesWritten;
+        for (let done = 0; done < data.length;) {
+          const piece = Math.min(PIECE, data.length - done);
+          done += (await handle.write(data, done, piece)).bytesWritten;
+        }
       },
       truncate: (length) => handle.truncate(length),
       sync: () => handle.sync(),
@@ -67,10 +73,10 @@ const CAUSES: Readonly<Record<string, readonly [cause: string, hint: string]>> =
   EMFILE: ['too many open files', 'Raise the limit (ulimit -n) or close other programs.'],
 };
 
-/** The `code` of a Node system error, e.g. `ENOENT`. */
+/** The `code` of a Node system error, e.g. `ENOENT`. Errors of another realm (node:vm) count too. */
 export function errorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
 }
 
 /** A system error about `path` as a HoneError('resource') with the way out; any other value comes back as it is. */

@@ -1,17 +1,12 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { HoneError, messageOf } from '../core/index.js';
+import { HoneError } from '../core/index.js';
+import { errorCode, explainSystemError, nodeFs } from '../formats/index.js';
 import { parseJson } from './parse.js';
 
-/** Largest piece of one read or write call; the operating system's limit is 2 GiB. */
+/** Largest piece of one read call; the operating system's limit is 2 GiB. */
 const PIECE = 64 * 1024 * 1024;
-
-/** The code of a system error (ENOENT, ENOSPC, ...), if `error` carries one. Errors of another realm count too. */
-export function errorCode(error: unknown): string | undefined {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : undefined;
-}
 
 /** What is at `path`: a file with its size, a folder, or nothing. */
 export async function pathKind(path: string): Promise<{ kind: 'file' | 'folder'; bytes: number } | undefined> {
@@ -78,51 +73,19 @@ export async function writeAtomically(
 ): Promise<void> {
   const temporary = `${path}.partial`;
   try {
-    const handle = await open(temporary, 'w');
+    const file = await nodeFs.open(temporary, 'w');
     try {
-      await write((bytes) => appendAll(handle, bytes));
-      await handle.sync();
+      await write((bytes) => file.write(bytes));
+      await file.sync();
     } finally {
-      await handle.close();
+      await file.close();
     }
-    await rename(temporary, path);
-    await syncFolder(dirname(path));
+    await nodeFs.rename(temporary, path);
+    await nodeFs.syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true });
-    throw diskError(error, path);
+    throw explainSystemError(error, path);
   }
-}
-
-async function appendAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, Math.min(PIECE, bytes.length - done));
-    done += bytesWritten;
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open a folder for syncing; its rename is durable without.
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Turns the system's disk errors into ones a person can act on; others pass through. */
-export function diskError(error: unknown, path: string): unknown {
-  const code = errorCode(error);
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new HoneError('resource', 'no space left on the disk', {
-      where: path,
-      hint: 'Free some space or write to another disk, then run the command again.',
-      cause: error,
-    });
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
-    return new HoneError('resource', `cannot be written (${messageOf(error)})`, { where: path, cause: error });
-  return error;
 }
 
 /** Writes text atomically. */

@@ -4,8 +4,9 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { downloadFile, listFiles } from '@huggingface/hub';
 import { HoneError, messageOf, silentProgress, type Progress } from '../core/index.js';
+import { explainSystemError } from '../formats/index.js';
 import { parseModelConfig } from './config.js';
-import { diskError, pathKind, readJson } from './files.js';
+import { pathKind, readJson } from './files.js';
 import { TOKENIZER_FILES } from './folder.js';
 import { isPlainName } from './safetensors.js';
 
@@ -165,7 +166,7 @@ async function download(
     }
     await handle.sync();
   } catch (error) {
-    throw hubError(diskError(error, partial), id);
+    throw hubError(explainSystemError(error, partial), id);
   } finally {
     await handle.close();
   }

@@ -1,6 +1,6 @@
 import { createContext, Script } from 'node:vm';
 import { HoneError } from '../core/index.js';
-import { errorCode } from './files.js';
+import { errorCode } from '../formats/index.js';
 
 const context: { run?: () => void } = createContext({});
 const script = new Script('run()');

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { HoneError } from '../core/index.js';
 import type { RandomStream } from '../core/index.js';
 import { drawnSource } from './split.js';
-import type { Problem, Task } from './types.js';
+import type { Problem, Task, Verdict } from './types.js';
 
 /** A task as a person writes it: a Task, whose problems may also come from one function that draws them. */
 export type TaskDefinition = Omit<Task, 'problems'> & {
@@ -38,6 +38,29 @@ const definitionSchema = z
     message: 'give either `problems` or `generate`',
   });
 
+const verdictSchema: z.ZodType<Verdict> = z.looseObject({
+  status: z.enum(['correct', 'wrong', 'no_verdict']),
+  score: z.number().min(0).max(1),
+  cause: z.enum(['gold', 'grader', 'response']).optional(),
+  components: z.record(z.string(), z.number()).optional(),
+  extracted: z.string().optional(),
+  reason: z.string(),
+  wellFormed: z.boolean().optional(),
+});
+
+/** The grader, held to what it promises: a score that is no number would reach the loss as NaN. */
+function checkedGrade(grade: Task['grade'], where: string): Task['grade'] {
+  return async function (this: unknown, ...asked: Parameters<Task['grade']>) {
+    const parsed = verdictSchema.safeParse(await grade.apply(this, asked));
+    if (parsed.success) return parsed.data;
+    const issue = parsed.error.issues[0];
+    throw new HoneError('input', `grade gave no verdict: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}`, {
+      where,
+      hint: 'Return a verdict as docs/tasks.md describes it, e.g. from gradeAnswer.',
+    });
+  };
+}
+
 const hasReset = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'reset' in value && typeof value.reset === 'function';
 
@@ -67,8 +90,9 @@ export function checkTask(definition: unknown, where?: string): Task {
     });
   }
   const { generate, problems, ...rest } = parsed.data;
-  if (problems) return { ...rest, problems };
-  return { ...rest, problems: drawnProblems(rest.name, generate as NonNullable<TaskDefinition['generate']>) };
+  const grade = checkedGrade(rest.grade, where ?? `task ${rest.name}`);
+  if (problems) return { ...rest, grade, problems };
+  return { ...rest, grade, problems: drawnProblems(rest.name, generate as NonNullable<TaskDefinition['generate']>) };
 }
 
 /**

@@ -1,8 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { HoneError } from '../../src/core/index.js';
-import { copyAtomically, diskError, readText, writeAtomically, writeJson } from '../../src/model/files.js';
+import { copyAtomically, readText, writeAtomically, writeJson } from '../../src/model/files.js';
 import { failure, scratch } from './helpers.js';
 
 describe('writeAtomically', () => {
@@ -28,20 +27,11 @@ describe('writeAtomically', () => {
 });
 
 describe('errors of the disk', () => {
-  it.each([
-    ['ENOSPC', 'no space left'],
-    ['EDQUOT', 'no space left'],
-    ['EACCES', 'cannot be written'],
-  ])('%s is a resource error with a way out', (code, message) => {
-    const error = diskError(Object.assign(new Error(code), { code }), 'model.safetensors');
-    expect(error).toBeInstanceOf(HoneError);
-    expect(error).toMatchObject({ kind: 'resource' });
-    expect((error as HoneError).message).toContain(message);
-  });
-
-  it('passes others through', () => {
-    const error = new Error('a bug');
-    expect(diskError(error, 'x')).toBe(error);
+  it('are resource errors with a way out, about the file that was to be written', async () => {
+    const file = join(await scratch(), 'a.json');
+    const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    const failed = await failure(writeAtomically(file, () => Promise.reject(full)));
+    expect(failed).toMatchObject({ kind: 'resource', where: file, hint: expect.stringContaining('Free some space') });
   });
 });
 

@@ -129,3 +129,27 @@ describe('docs/tasks.md', () => {
     expect(read('docs/tasks.md')).toContain(read('examples/tasks/days-between.ts'));
   });
 });
+
+describe('the grader of a task of your own', () => {
+  const graded = (verdict: unknown) =>
+    defineTask({
+      ...{ name: 'mine', description: 'd', format: 'raw', suggestedMaxTokens: 8 },
+      generate: () => ({ prompt: '1+1', answer: '2' }),
+      grade: () => Promise.resolve(verdict as never),
+    }).grade({ id: '0', prompt: '1+1' }, { text: '2', tokens: new Int32Array(1), stopReason: 'eos' });
+
+  it.each<[verdict: unknown, field: string]>([
+    [true, 'the whole'],
+    [{ status: 'correct', reason: 'right' }, 'score'],
+    [{ status: 'correct', score: NaN, reason: 'right' }, 'score'],
+    [{ status: 'correct', score: 100, reason: 'right' }, 'score'],
+    [{ status: 'right', score: 1, reason: 'right' }, 'status'],
+  ])('may not answer %j', async (verdict, field) => {
+    await expect(graded(verdict)).rejects.toThrow(`task mine: grade gave no verdict: ${field}: `);
+  });
+
+  it('may answer a verdict, which comes back as it is', async () => {
+    const verdict = { status: 'wrong', score: 0.25, reason: 'half', extracted: '3', wellFormed: true };
+    expect(await graded(verdict)).toEqual(verdict);
+  });
+});

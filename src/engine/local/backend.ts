@@ -85,6 +85,15 @@ export class Backend {
   }
 
   #opened(config: ModelConfig, options: OpenModelOptions, parameters: Parameters): Opened {
+    const { maxContext = config.maxContext } = options;
+    if (!(Number.isSafeInteger(maxContext) && maxContext >= 1 && maxContext <= config.maxContext))
+      throw new HoneError(
+        'usage',
+        `must be a whole number from 1 to the model's ${config.maxContext}, not ${maxContext}`,
+        {
+          where: 'maxContext',
+        },
+      );
     const training = new Training(parameters, {
       ...this.options,
       tokensPerMicroBatch: options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(parameters.config),
@@ -100,7 +109,7 @@ export class Backend {
       architecture: config.architecture,
       parameters: parameters.count,
       vocabSize: config.vocabSize,
-      maxContext: options.maxContext ?? config.maxContext,
+      maxContext,
     };
     return { handle, info, version: parameters.version };
   }

@@ -41,12 +41,21 @@ function coefficientsOf(loss: Loss, result: LossResult, sequences: readonly Sequ
   return loss.needs.entropy ? { dLogprobs, dEntropy: complete(result.dEntropy, 'dEntropy') } : { dLogprobs };
 }
 
+/** @throws HoneError that names the option whose value would leave weights that are not numbers. */
 function checkStep(step: OptimStep): void {
   for (const [name, value] of Object.entries(step)) {
     const finite = Number.isFinite(value) || (name === 'gradClipNorm' && value === Infinity);
     if (!finite || value < 0)
       throw new HoneError('usage', `must be a number from 0, not ${value}`, { where: `optimizer.${name}` });
   }
+  for (const name of ['beta1', 'beta2'] as const)
+    if (step[name] >= 1)
+      throw new HoneError('usage', `must be below 1, not ${step[name]}`, { where: `optimizer.${name}` });
+}
+
+function checkTemperature(temperature: number): number {
+  if (temperature > 0 && temperature < Infinity) return temperature;
+  throw new HoneError('usage', `must be above 0, not ${temperature}`, { where: 'temperature' });
 }
 
 /** A model whose weights live in the local engine's thread. */
@@ -78,8 +87,9 @@ export class LocalModel implements TrainableModel {
     return result;
   };
 
-  forward(data: readonly Datum[], options: { entropy?: boolean; temperature?: number } = {}): Promise<Outputs> {
-    return this.#enqueue(() => this.#forward(sequencesOf(data), options.entropy ?? false, options.temperature ?? 1));
+  async forward(data: readonly Datum[], options: { entropy?: boolean; temperature?: number } = {}): Promise<Outputs> {
+    const temperature = checkTemperature(options.temperature ?? 1);
+    return this.#enqueue(() => this.#forward(sequencesOf(data), options.entropy ?? false, temperature));
   }
 
   #forward(sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
@@ -95,13 +105,14 @@ export class LocalModel implements TrainableModel {
     return this.#enqueue(() => this.channel.call('logits', [this.opened.handle, sequences.slice()]));
   }
 
-  forwardBackward(
+  async forwardBackward(
     data: readonly Datum[],
     loss: Loss,
     options: { temperature?: number } = {},
   ): Promise<ForwardBackwardResult> {
     if (loss.needs.values) throw new HoneError('usage', `loss ${loss.name} needs a critic; this model is a policy`);
-    return this.#enqueue(() => this.#forwardBackward(data, loss, options.temperature ?? 1));
+    const temperature = checkTemperature(options.temperature ?? 1);
+    return this.#enqueue(() => this.#forwardBackward(data, loss, temperature));
   }
 
   /**
@@ -165,11 +176,18 @@ export class LocalModel implements TrainableModel {
     if (!(other instanceof LocalModel) || other.channel !== this.channel) {
       throw new HoneError('usage', 'weights can only be copied between models of one engine');
     }
-    const others = other.#tail;
-    return this.#enqueue(async () => {
-      await others;
+    const before = other.#tail;
+    const done = this.#enqueue(async () => {
+      await before;
       this.#version = await this.channel.call('lerp', [this.opened.handle, other.opened.handle, keep]);
     });
+    // It reads the other model, so what is asked of that one later has to wait for it.
+    const read = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    other.#tail = Promise.all([other.#tail, read]);
+    return done;
   }
 
   save(folder: string): Promise<void> {
