@@ -15,7 +15,7 @@ const SFT = [
 ];
 const GRPO = [
   ...['train', 'grpo', '--model', 'sft', '--task', 'gsm8k', ...EASY, '--out', 'grpo'],
-  ...set(`iterations=${ITERATIONS}`, 'promptsPerIteration=12', 'groupSize=8', 'updatesPerIteration=1'),
+  ...set(`iterations=${ITERATIONS}`, 'promptsPerIteration=8', 'groupSize=8', 'updatesPerIteration=1'),
   ...set('temperature=0.7', 'maxTokens=160', 'optimizer.lr=1e-5', 'optimizer.warmupUpdates=0'),
   ...set('validation.every=0', 'checkpoint.every=10', 'checkpoint.keep=1'),
 ];
