@@ -1,4 +1,5 @@
 import { type ErrorKind, HoneError, messageOf } from '../core/index.js';
+import { explainSystemError } from '../formats/index.js';
 import { plainText } from './text.js';
 
 /** Exit code of an error that hone did not throw on purpose: a bug. */
@@ -12,22 +13,6 @@ export interface ErrorReport {
   json: { error: { kind: string; message: string; where?: string; hint?: string } };
 }
 
-/** System errors that are the machine's state rather than a bug, and the way out of each. */
-const SYSTEM_ERRORS: Readonly<Record<string, { message: string; hint: string }>> = {
-  ENOSPC: {
-    message: 'no space left on the disk',
-    hint: 'Free some space or choose another folder with --out; finished checkpoints are kept.',
-  },
-  EDQUOT: {
-    message: 'the disk quota is used up',
-    hint: 'Free some space or choose another folder with --out; finished checkpoints are kept.',
-  },
-  EACCES: { message: 'permission denied', hint: 'Check who owns the path, or choose another with --out.' },
-  EPERM: { message: 'operation not permitted', hint: 'Check who owns the path, or choose another with --out.' },
-  EROFS: { message: 'the file system is read-only', hint: 'Choose another folder with --out.' },
-  EMFILE: { message: 'too many open files', hint: 'Raise the limit (ulimit -n 4096).' },
-};
-
 /** The way out where an error names none. */
 const GENERAL_HINTS: Readonly<Record<ErrorKind, string | undefined>> = {
   usage: 'The command with --help shows what there is.',
@@ -37,12 +22,11 @@ const GENERAL_HINTS: Readonly<Record<ErrorKind, string | undefined>> = {
   interrupted: undefined,
 };
 
+/** System errors that are the machine's state rather than a bug, with the way out of each. */
 function fromSystem(error: unknown): HoneError | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  const known = SYSTEM_ERRORS[error.code];
-  if (known === undefined) return undefined;
-  const where = 'path' in error && typeof error.path === 'string' ? error.path : undefined;
-  return new HoneError('resource', known.message, { where, hint: known.hint, cause: error });
+  const path = error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : undefined;
+  const explained = explainSystemError(error, path);
+  return explained instanceof HoneError ? explained : undefined;
 }
 
 function bugReport(error: unknown, debug: boolean): ErrorReport {

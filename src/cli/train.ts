@@ -61,6 +61,11 @@ export async function runResume(out: string, options: { threads?: number }, io: 
     const settings: TrainSettings = { ...stored, threads: options.threads ?? stored.threads };
     if (settings.threads !== stored.threads)
       io.progress.note(`the run was started with ${stored.threads} threads: from here its bits may differ`, 'warn');
+    for (const file of await changedFiles(run.manifest.dataHashes))
+      io.progress.note(
+        `${oneLine(file)} is not what it was when the run was started: from here results differ`,
+        'warn',
+      );
     const checkpoint = await run.latestCheckpoint((folder, why) =>
       io.progress.note(`${folder} is damaged and passed over: ${why}`, 'warn'),
     );
@@ -105,6 +110,12 @@ async function hashFiles(candidates: readonly string[]): Promise<Record<string, 
     if (found?.isFile() === true) hashes[file] = await sha256File(file);
   }
   return hashes;
+}
+
+/** The files among those hashed at the start of a run that are gone or hold something else now. */
+export async function changedFiles(hashes: Readonly<Record<string, string>>): Promise<string[]> {
+  const now = await hashFiles(Object.keys(hashes));
+  return Object.keys(hashes).filter((file) => now[file] !== hashes[file]);
 }
 
 /** Runs the training, closes the run, and tells how it ended. */

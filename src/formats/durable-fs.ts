@@ -80,7 +80,7 @@ export function errorCode(error: unknown): string | undefined {
 }
 
 /** A system error about `path` as a HoneError('resource') with the way out; any other value comes back as it is. */
-export function explainSystemError(error: unknown, path: string): unknown {
+export function explainSystemError(error: unknown, path: string | undefined): unknown {
   const known = CAUSES[errorCode(error) ?? ''];
   if (error instanceof HoneError || known === undefined) return error;
   return new HoneError('resource', known[0], { where: path, hint: known[1], cause: error });

@@ -54,8 +54,10 @@ function mazeOf(problem: Problem): Maze {
   const match = /^((?:[a-z]{2} )+)([a-z])>([a-z]):$/.exec(problem.prompt);
   if (!match) throw new RangeError(`problem ${problem.id}: the prompt is not a list of edges and a question`);
   const next = new Map<string, string[]>();
-  for (const [from, to] of (match[1] as string).trim().split(' ') as unknown as [string, string][])
+  for (const edge of (match[1] as string).trim().split(' ')) {
+    const [from, to] = [edge.charAt(0), edge.charAt(1)];
     next.set(from, [...(next.get(from) ?? []), to]);
+  }
   return { next, start: match[2] as string, goal: match[3] as string };
 }
 

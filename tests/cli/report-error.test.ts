@@ -29,6 +29,12 @@ describe('reportError', () => {
     expect(report.text).toContain('way out: Free some space');
   });
 
+  it.each(['EDQUOT', 'EACCES', 'EPERM', 'EROFS', 'EIO', 'EMFILE'])('takes %s for the state of the machine', (code) => {
+    const error = Object.assign(new Error(`${code}: read`), { code, path: 'weights' });
+    const { json } = reportError(error, { debug: false });
+    expect(json.error).toMatchObject({ kind: 'resource', where: 'weights', hint: expect.stringMatching(/\w/) });
+  });
+
   it('calls everything else a bug, with the stack only on request', () => {
     const bug = new TypeError('x is not a function');
     expect(reportError(bug, { debug: false })).toMatchObject({ exitCode: 1, json: { error: { kind: 'bug' } } });

@@ -63,8 +63,14 @@ export interface WireError {
   stack?: string;
 }
 
+/** How V8 and ONNX Runtime say that there was no memory to be had. */
+const OUT_OF_MEMORY = /allocation failed|failed to allocate|bad_alloc/i;
+const MEMORY_HINT = 'If memory ran out, use a smaller model, batch or context.';
+
 export function toWire(error: unknown): WireError {
   if (!(error instanceof HoneError)) {
+    if (OUT_OF_MEMORY.test(messageOf(error)))
+      return { message: `out of memory (${messageOf(error)})`, kind: 'resource', hint: MEMORY_HINT };
     return { message: messageOf(error), stack: error instanceof Error ? error.stack : undefined };
   }
   const message = error.where ? error.message.slice(error.where.length + 2) : error.message;
@@ -115,9 +121,7 @@ export class WorkerChannel implements Channel {
   }
 
   #fail(why: string): void {
-    this.#failure ??= new HoneError('resource', why, {
-      hint: 'If memory ran out, use a smaller model, batch or context.',
-    });
+    this.#failure ??= new HoneError('resource', why, { hint: MEMORY_HINT });
     for (const { reject } of this.#pending.values()) reject(this.#failure);
     this.#pending.clear();
   }
