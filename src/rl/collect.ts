@@ -4,6 +4,9 @@ import { groupAdvantages } from './advantages.js';
 import { isMixed, nextMove } from './dynamic-sampling.js';
 import { sampleGroups, type Attempt, type Group, type RolloutContext, type RolloutTiming } from './rollouts.js';
 
+/** Dynamic sampling that finds nothing says so after each so many generation batches. */
+const FRUITLESS_BATCHES = 10;
+
 /** Everything one iteration sampled. */
 export interface Collected {
   /** All groups, in the order sampled; accuracy is taken over these. */
@@ -45,6 +48,12 @@ export async function collectGroups(
     result.cursor += count;
     result.batches++;
     result.timing = addTiming(result.timing, timing);
+    if (dynamic.enabled && result.kept.length === 0 && result.batches % FRUITLESS_BATCHES === 0)
+      context.progress.note(
+        `iteration ${at.iteration}: ${result.batches} generation batches without a prompt of mixed results; ` +
+          'the task may be too hard or too easy for this model (dynamicSampling.maxBatches ends the search)',
+        'warn',
+      );
   } while (dynamic.enabled && nextMove(result.kept.length, result.batches, limits) === 'generate');
   if (dynamic.enabled && dynamic.onLimit === 'error' && result.kept.length < limits.wanted)
     throw limitReached(result, at);

@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoneError } from '../../core/index.js';
+import { writeFileAtomic } from '../../formats/index.js';
 import type {
   Datum,
   ForwardBackwardResult,
@@ -205,7 +206,7 @@ export class LocalModel implements TrainableModel {
       await mkdir(folder, { recursive: true });
       const file = join(folder, 'model.safetensors');
       const config = await this.channel.call('writeWeights', [this.opened.handle, file]);
-      await writeFile(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+      await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
     });
   }
 
