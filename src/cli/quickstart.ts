@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HoneError, RandomStream } from '../core/index.js';
+import { makeFolder } from '../formats/index.js';
 import type { Engine, ModelSource, TrainableModel } from '../engine/index.js';
 import { evaluate, type EvalResult } from '../evals/index.js';
 import { loadModelFolder, loadTokenizer, type ModelFolder, writeCharTokenizer } from '../model/index.js';
@@ -121,7 +122,7 @@ async function openOrCreate(out: string, plan: QuickstartPlan, options: Quicksta
 /** `<run>/model`: tokenizer and config.json, which make models of the run's checkpoints. */
 async function modelFolderOf(out: string, { model }: QuickstartPlan, task: Task): Promise<ModelFolder> {
   const folder = path.join(out, RUN_MODEL_FOLDER);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeCharTokenizer(folder, task.alphabet as string);
   const config = randomConfig(model, await loadTokenizer(folder));
   await writeFile(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
-import { mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { HoneError } from '../core/index.js';
 
 /** A file opened for writing. Nothing is promised to outlive a power cut until `sync` has returned. */
@@ -31,6 +32,34 @@ export interface DurableFs {
 /** Largest piece of one write call; the operating system's limit is 2 GiB. */
 const PIECE = 64 * 1024 * 1024;
 
+/**
+ * Creates a folder and its missing parents; an existing folder is fine. Not `mkdir` with `recursive`: Node's tries
+ * without end where a file system refuses with ENOENT although the parent is there (/proc/x).
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT') throw error;
+    const parent = dirname(path);
+    const missing = await stat(parent).then(
+      () => false,
+      () => true,
+    );
+    if (!missing || parent === path) {
+      throw new HoneError('resource', 'the folder cannot be created here', {
+        where: path,
+        hint: 'Choose another folder, on a disk that can be written to.',
+        cause: error,
+      });
+    }
+    await makeFolder(parent);
+    await makeFolder(path);
+  }
+}
+
 /** The real file system. */
 export const nodeFs: DurableFs = {
   async open(path, flags) {
@@ -49,7 +78,7 @@ export const nodeFs: DurableFs = {
   },
   rename,
   unlink,
-  mkdir: async (path) => void (await mkdir(path, { recursive: true })),
+  mkdir: makeFolder,
   rm: (path) => rm(path, { recursive: true, force: true }),
   async syncFolder(path) {
     // Windows cannot open a folder for syncing; NTFS journals names by itself.

@@ -1,4 +1,12 @@
-export { errorCode, explaining, explainSystemError, nodeFs, type DurableFile, type DurableFs } from './durable-fs.js';
+export {
+  errorCode,
+  explaining,
+  explainSystemError,
+  makeFolder,
+  nodeFs,
+  type DurableFile,
+  type DurableFs,
+} from './durable-fs.js';
 export {
   appendFileDurably,
   isTemporaryName,

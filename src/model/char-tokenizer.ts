@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoneError } from '../core/index.js';
+import { makeFolder } from '../formats/index.js';
 import { writeText } from './files.js';
 
 /** Special tokens of a character tokenizer, with ids 0 and 1; characters follow in the order of the alphabet. */
@@ -58,7 +58,7 @@ export function createCharTokenizer(alphabet: string): { files: Record<string, s
 
 /** Writes the files of createCharTokenizer into `folder`, creating it. */
 export async function writeCharTokenizer(folder: string, alphabet: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (const [name, text] of Object.entries(createCharTokenizer(alphabet).files))
     await writeText(join(folder, name), text);
 }

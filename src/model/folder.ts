@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HoneError, silentProgress, type Progress } from '../core/index.js';
+import { makeFolder } from '../formats/index.js';
 import { loadChatTemplate } from './chat-template.js';
 import { llamaTensorShapes, parseModelConfig, toHfConfig, type ModelConfig } from './config.js';
 import { copyAtomically, pathKind, readJson, writeJson } from './files.js';
@@ -79,7 +79,7 @@ export function checkTensors(weights: SafetensorsFile, config: ModelConfig, wher
 
 /** Copies tokenizer, chat template and generation files that `from` has next to the weights in `to`. */
 export async function copyTokenizerFiles(from: string, to: string): Promise<string[]> {
-  await mkdir(to, { recursive: true });
+  await makeFolder(to);
   const present: string[] = [];
   for (const name of TOKENIZER_FILES) if (await pathKind(join(from, name))) present.push(name);
   for (const name of present) await copyAtomically(join(from, name), join(to, name));

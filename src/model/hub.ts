@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { downloadFile, listFiles } from '@huggingface/hub';
 import { HoneError, messageOf, silentProgress, type Progress } from '../core/index.js';
-import { explainSystemError } from '../formats/index.js';
+import { explainSystemError, makeFolder } from '../formats/index.js';
 import { parseModelConfig } from './config.js';
 import { pathKind, readJson } from './files.js';
 import { TOKENIZER_FILES } from './folder.js';
@@ -48,7 +48,7 @@ export async function importFromHub(id: string, outFolder: string, options: HubO
   if (!/^[\w.-]+\/[\w.-]+$/.test(id)) throw new HoneError('usage', `"${id}" is not a model of the form owner/name`);
   const progress = options.onProgress ?? silentProgress;
   const files = chooseFiles(id, await listRemote(id, options));
-  await mkdir(outFolder, { recursive: true });
+  await makeFolder(outFolder);
   const total = files.reduce((sum, file) => sum + file.bytes, 0);
   progress.phase(`download ${id}`, total);
   let before = 0;

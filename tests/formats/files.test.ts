@@ -1,10 +1,17 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type DurableFs, nodeFs, sha256File, stringifyJson, writeFileAtomic } from '../../src/formats/index.js';
+import {
+  type DurableFs,
+  makeFolder,
+  nodeFs,
+  sha256File,
+  stringifyJson,
+  writeFileAtomic,
+} from '../../src/formats/index.js';
 
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'hone-files-'))));
@@ -103,4 +110,18 @@ test('a value that contains itself is refused; one that occurs twice is not', ()
   expect(() => stringifyJson(loop)).toThrow(/self: JSON cannot hold a value that contains itself/);
   const shared = { x: 1 };
   expect(stringifyJson([shared, shared])).toBe('[{"x":1},{"x":1}]');
+});
+
+test('a folder is made with its parents, and refused where nothing can be made', async () => {
+  const root = folder;
+  const deep = join(root, 'a', 'b', 'c');
+  await makeFolder(deep);
+  await makeFolder(deep);
+  expect((await stat(deep)).isDirectory()).toBe(true);
+  await writeFile(join(root, 'file'), '');
+  await expect(makeFolder(join(root, 'file'))).rejects.toMatchObject({ code: 'EEXIST' });
+  if (process.platform !== 'linux') return;
+  // The kernel answers ENOENT although the parent is there; Node's recursive mkdir never comes back from it.
+  await expect(makeFolder('/proc/hone-test')).rejects.toMatchObject({ kind: 'resource', where: '/proc/hone-test' });
+  await expect(makeFolder('/proc/hone-test/below')).rejects.toMatchObject({ kind: 'resource' });
 });

@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoneError } from '../../core/index.js';
-import { writeFileAtomic } from '../../formats/index.js';
+import { makeFolder, writeFileAtomic } from '../../formats/index.js';
 import type {
   Datum,
   ForwardBackwardResult,
@@ -203,7 +202,7 @@ export class LocalModel implements TrainableModel {
 
   export(folder: string): Promise<void> {
     return this.#enqueue(async () => {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       const file = join(folder, 'model.safetensors');
       const config = await this.channel.call('writeWeights', [this.opened.handle, file]);
       await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);

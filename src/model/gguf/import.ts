@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoneError, silentProgress, type Progress } from '../../core/index.js';
+import { makeFolder } from '../../formats/index.js';
 import { llamaTensorShapes, toHfConfig, type ModelConfig } from '../config.js';
 import { writeJson } from '../files.js';
 import { writeSafetensors, type TensorSource } from '../safetensors.js';
@@ -57,7 +57,7 @@ export async function importGguf(
       where: path,
     });
   const tensors = llamaTensors(file, config);
-  await mkdir(outFolder, { recursive: true });
+  await makeFolder(outFolder);
   progress.phase('import weights', tensors.length);
   let done = 0;
   const counted = tensors.map(([name, shape]): [string, TensorSource] => {
