@@ -10,16 +10,16 @@ const EASY = ['--task-option', 'maxSolutionLines=2'];
 const set = (...settings: string[]): string[] => settings.flatMap((setting) => ['--set', setting]);
 const SFT = [
   ...['train', 'sft', '--model', 'smollm2', '--task', 'gsm8k', ...EASY, '--style', 'plain', '--out', 'sft'],
-  ...set('updates=16', 'updatesPerIteration=1', 'sequencesPerUpdate=16', 'optimizer.lr=1e-4'),
+  ...set('updates=12', 'updatesPerIteration=1', 'sequencesPerUpdate=16', 'optimizer.lr=1e-4'),
   ...set('optimizer.warmupUpdates=2', 'evaluation.every=0', 'checkpoint.every=100'),
 ];
 const GRPO = [
   ...['train', 'grpo', '--model', 'sft', '--task', 'gsm8k', ...EASY, '--out', 'grpo'],
-  ...set(`iterations=${ITERATIONS}`, 'promptsPerIteration=8', 'groupSize=8', 'updatesPerIteration=1'),
-  ...set('temperature=0.7', 'maxTokens=160', 'optimizer.lr=1e-5', 'optimizer.warmupUpdates=0'),
+  ...set(`iterations=${ITERATIONS}`, 'promptsPerIteration=6', 'groupSize=8', 'updatesPerIteration=1'),
+  ...set('temperature=0.7', 'maxTokens=128', 'optimizer.lr=1e-5', 'optimizer.warmupUpdates=0'),
   ...set('validation.every=0', 'checkpoint.every=10', 'checkpoint.keep=1'),
 ];
-const EVAL = ['eval', 'gsm8k', '--n', '200', '--max-tokens', '200', '--json'];
+const EVAL = ['eval', 'gsm8k', '--n', '200', '--max-tokens', '160', '--json'];
 
 const Accuracy = z.object({ accuracy: z.number(), ci95: z.tuple([z.number(), z.number()]), n: z.number() });
 const Line = z.looseObject({
