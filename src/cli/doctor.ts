@@ -73,7 +73,20 @@ async function measureAll(progress: Progress): Promise<GemmRate[]> {
   return rates;
 }
 
+export function isInstalled(name: string): boolean {
+  try {
+    import.meta.resolve(name);
+    return true;
+  } catch {
+    return false; // Resolving has one way to fail: the package is not there.
+  }
+}
+
 async function engineFindings(progress: Progress): Promise<{ findings: Finding[]; rates: GemmRate[] }> {
+  if (!isInstalled('onnxruntime-node')) {
+    const text = 'onnxruntime-node is not installed';
+    return { rates: [], findings: [{ level: 'problem', name: 'compute engine', text, hint: INSTALL_ONNXRUNTIME }] };
+  }
   try {
     const rates = await measureAll(progress);
     const text = rates.map(({ shape, gflops }) => `${gflops} (${shape})`).join(', ');
@@ -85,8 +98,7 @@ async function engineFindings(progress: Progress): Promise<{ findings: Finding[]
       ],
     };
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
-    const text = missing ? 'onnxruntime-node is not installed' : `onnxruntime-node fails: ${messageOf(error)}`;
+    const text = `onnxruntime-node fails: ${messageOf(error)}`;
     return { rates: [], findings: [{ level: 'problem', name: 'compute engine', text, hint: INSTALL_ONNXRUNTIME }] };
   }
 }

@@ -1,17 +1,18 @@
 import { HoneError } from '../core/index.js';
 import type { Engine } from '../engine/index.js';
-import { INSTALL_ONNXRUNTIME } from './doctor.js';
+import { INSTALL_ONNXRUNTIME, isInstalled } from './doctor.js';
+
+/** Asked before a run folder is made. @throws HoneError('resource') when onnxruntime-node is not installed. */
+export function assertEngineInstalled(): void {
+  if (isInstalled('onnxruntime-node')) return;
+  throw new HoneError('resource', 'the compute engine onnxruntime-node is not installed', {
+    hint: `Install it: ${INSTALL_ONNXRUNTIME}`,
+  });
+}
 
 /** Opens the local engine. @throws HoneError('resource') when onnxruntime-node is not there. */
 export async function openEngine(options: { threads?: number }): Promise<Engine> {
-  try {
-    import.meta.resolve('onnxruntime-node');
-  } catch (error) {
-    throw new HoneError('resource', 'the compute engine onnxruntime-node is not installed', {
-      hint: `Install it: ${INSTALL_ONNXRUNTIME}`,
-      cause: error,
-    });
-  }
+  assertEngineInstalled();
   const { createLocalEngine } = await import('../engine/local/index.js');
   return createLocalEngine(options);
 }

@@ -3,7 +3,7 @@ import type { EvalResult } from '../evals/index.js';
 import type { Io, JsonValue } from './io.js';
 import type { Stage } from './quickstart-result.js';
 import { table } from './table.js';
-import { oneLine } from './text.js';
+import { oneLine, shellWord } from './text.js';
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
@@ -57,8 +57,10 @@ export function printQuickstart(
   io.print(`\n${table([`${before.greedy.n} held-out problems`, 'warm-start', 'now', 'gain'], rows, io)}`);
   io.print('\nThe first three problems, one sample each (x: wrong, try again; !: claim; ?: give up):');
   for (const line of rollouts(before.sampled, after.sampled, io)) io.print(line);
-  const shown = oneLine(out, 1000);
-  io.print(`\nReport:  ${path.join(shown, 'report.html')}   (${Number(result['seconds']).toFixed(0)} s in all)`);
+  const shown = shellWord(out);
+  io.print(
+    `\nReport:  ${path.join(oneLine(out, 1000), 'report.html')}   (${Number(result['seconds']).toFixed(0)} s in all)`,
+  );
   io.print('Next:');
   io.print(`  hone eval last-digit --model ${shown} --n 500 --k 4 --task-option check=restate`);
   io.print(`  hone sample --model ${shown} --prompt "9 2 9>2:"`);

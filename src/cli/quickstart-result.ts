@@ -10,7 +10,7 @@ export interface Stage {
 type Json = { readonly [key: string]: JsonValue };
 
 function stageJson({ greedy, sampled }: Stage): Json {
-  const measure = ({ accuracy, ci95, n }: EvalResult): Json => ({ accuracy, ci95: [...ci95], n });
+  const measure = ({ accuracy, ci95, n, k }: EvalResult): Json => ({ accuracy, ci95: [...ci95], n, k });
   const { right, wrong } = sampled.meanTokens;
   return {
     accuracy: greedy.accuracy,

@@ -12,11 +12,12 @@ import { promptResponseExample, trainSft, type SftSource } from '../sft/index.js
 import { lastDigitSkills, loadTask, renderDemonstration, type Task } from '../tasks/index.js';
 import { copySideFiles, exists, RUN_MODEL_FOLDER, Scratch, writeCheckpointModel } from './checkpoint-model.js';
 import type { QuickstartOptions } from './commands/quickstart.js';
-import { withEngine } from './engine.js';
+import { assertEngineInstalled, withEngine } from './engine.js';
 import type { Io, JsonValue } from './io.js';
 import { printQuickstart } from './quickstart-report.js';
 import { resultOf, samplePairs, type Stage } from './quickstart-result.js';
 import { randomConfig } from './random-models.js';
+import { shellWord } from './text.js';
 
 /** The warm-start is a run of its own inside the quickstart's folder. */
 const WARM_START = 'warm-start';
@@ -49,6 +50,7 @@ export async function runQuickstart(
   const plan = planFor(options);
   const out = quickstartFolder(options);
   const task = await loadTask(plan.task.name, plan.task.options);
+  assertEngineInstalled();
   const run = await openOrCreate(out, plan, options);
   const scratch = new Scratch();
   try {
@@ -83,7 +85,7 @@ export async function runQuickstart(
 function again({ seed, quick, arm }: QuickstartOptions, out: string): string {
   const flags = [
     `--seed ${seed}`,
-    `--out ${out}`,
+    `--out ${shellWord(out)}`,
     ...(quick ? ['--quick'] : []),
     ...(arm === 'rl' ? [] : [`--arm ${arm}`]),
   ];

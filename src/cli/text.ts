@@ -47,6 +47,12 @@ export function bytes(count: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** A path or name as one word of a POSIX shell, for commands that are printed to be copied. */
+export function shellWord(text: string): string {
+  const plain = oneLine(text, 1000);
+  return /^[\w./:@%+=,~-]+$/.test(plain) ? plain : `'${plain.replaceAll("'", "'\\''")}'`;
+}
+
 /** A number for a person: whole as it is, else about four significant digits. */
 export function short(value: unknown): string {
   if (typeof value !== 'number') return String(value);

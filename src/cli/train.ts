@@ -5,11 +5,12 @@ import { HoneError } from '../core/index.js';
 import { sha256File } from '../formats/index.js';
 import { createRun, openRun, type Run, type RunManifest } from '../runs/index.js';
 import { Scratch } from './checkpoint-model.js';
+import { assertEngineInstalled } from './engine.js';
 import type { Io, JsonValue } from './io.js';
 import { looseObject } from './options.js';
 import { resolveTraining } from './recipes.js';
 import { table } from './table.js';
-import { oneLine, short } from './text.js';
+import { oneLine, shellWord, short } from './text.js';
 import { prepare, train, type TrainingSummary } from './training.js';
 import { configOf, settingsOf, type TrainSettings } from './train-settings.js';
 
@@ -37,6 +38,7 @@ export async function runTrain(recipe: string, options: TrainCommandOptions, io:
   const scratch = new Scratch();
   try {
     const prepared = await prepare(settings, options.seed, scratch, io);
+    assertEngineInstalled();
     const manifest: RunManifest = {
       name: path.basename(path.resolve(out)),
       kind: settings.method,
@@ -130,14 +132,17 @@ async function finish(
     summary = await work();
   } catch (error) {
     if (!(error instanceof HoneError) || error.kind !== 'interrupted') throw error;
-    throw new HoneError('interrupted', error.message, { hint: `Go on with: hone resume ${out}`, cause: error });
+    throw new HoneError('interrupted', error.message, {
+      hint: `Go on with: hone resume ${shellWord(out)}`,
+      cause: error,
+    });
   } finally {
     await run.close();
   }
   io.progress.end();
   const { iterations, bestScore, lastMetrics } = summary;
   const json = { run: out, iterations, bestScore: bestScore ?? null, metrics: (lastMetrics ?? null) as JsonValue };
-  io.result(json, () => print(out, summary, task ?? '<task>', io));
+  io.result(json, () => print(out, summary, task ?? 'TASK', io));
 }
 
 const SHOWN = ['accuracy', 'val.accuracy', 'loss', 'val.loss', 'length.mean', 'grad_norm', 'agreement.max_abs'];
@@ -150,5 +155,5 @@ function print(out: string, { iterations, lastMetrics }: TrainingSummary, task: 
   io.print(`Done after ${iterations} iterations.`);
   if (rows.length > 0) io.print(table(['last iteration', ''], rows, io));
   io.print(`\nReport:   ${oneLine(path.join(out, 'report.html'), 1000)}`);
-  io.print(`Evaluate: hone eval ${oneLine(task, 1000)} --model ${oneLine(out, 1000)}`);
+  io.print(`Evaluate: hone eval ${shellWord(task)} --model ${shellWord(out)}`);
 }

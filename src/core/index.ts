@@ -1,3 +1,4 @@
 export { EXIT_CODES, HoneError, messageOf, type ErrorKind } from './errors.js';
+export { editDistance, nearest } from './nearest.js';
 export { silentProgress, type Progress } from './progress.js';
 export { philox4x32, RandomStream } from './random.js';

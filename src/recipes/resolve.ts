@@ -1,11 +1,10 @@
-import { HoneError } from '../core/index.js';
+import { HoneError, nearest } from '../core/index.js';
 import type { EngineCapabilities } from '../engine/types.js';
 import { parseRlConfig, type RlConfig } from '../rl/index.js';
 import type { Json } from '../runs/types.js';
 import { parseSftConfig, type SftConfig } from '../sft/index.js';
 import { dapo } from './dapo.js';
 import { grpo } from './grpo.js';
-import { nearest } from './nearest.js';
 import { sft } from './sft.js';
 import type { PresetName, Recipe, RecipeValue, ValueStatus } from './types.js';
 
@@ -100,7 +99,11 @@ function parseText(path: string, text: string, like: Json): Json {
     return JSON.parse(text) as Json;
   } catch (cause) {
     const expected = like === null ? 'a number or null' : `a ${typeof like}`;
-    throw new HoneError('usage', `expected ${expected}, not ${JSON.stringify(text)}`, { where: path, cause });
+    throw new HoneError('usage', `expected ${expected}, not ${JSON.stringify(text)}`, {
+      where: path,
+      hint: 'See `hone recipes show <recipe>` for every option, its value and its source.',
+      cause,
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { HoneError } from '../core/index.js';
+import { HoneError, messageOf } from '../core/index.js';
 import type { RandomStream } from '../core/index.js';
 import { drawnSource } from './split.js';
 import type { Problem, Task, Verdict } from './types.js';
@@ -64,10 +64,28 @@ function checkedGrade(grade: Task['grade'], where: string): Task['grade'] {
 const hasReset = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'reset' in value && typeof value.reset === 'function';
 
-function drawnProblems(name: string, generate: NonNullable<TaskDefinition['generate']>): Task['problems'] {
+/** A draw of the task's author: what it throws is a mistake in the task, not in hone. */
+function drawFrom<T>(generate: (random: RandomStream) => T, random: RandomStream, where: string): T {
+  try {
+    return generate(random);
+  } catch (error) {
+    if (error instanceof HoneError) throw error;
+    throw new HoneError('input', `generate throws: ${messageOf(error)}`, {
+      where,
+      hint: 'Mend `generate` in the task; the same command with --debug shows the line.',
+      cause: error,
+    });
+  }
+}
+
+function drawnProblems(
+  name: string,
+  generate: NonNullable<TaskDefinition['generate']>,
+  where: string,
+): Task['problems'] {
   return (split, seed) =>
     drawnSource(name, split, seed, (random) => {
-      const drawn = generate(random);
+      const drawn = drawFrom(generate, random, where);
       if (drawn === undefined) return undefined;
       const { content, ...problem } = drawn;
       return { content: content ?? problem.prompt, problem };
@@ -90,9 +108,11 @@ export function checkTask(definition: unknown, where?: string): Task {
     });
   }
   const { generate, problems, ...rest } = parsed.data;
-  const grade = checkedGrade(rest.grade, where ?? `task ${rest.name}`);
+  const place = where ?? `task ${rest.name}`;
+  const grade = checkedGrade(rest.grade, place);
   if (problems) return { ...rest, grade, problems };
-  return { ...rest, grade, problems: drawnProblems(rest.name, generate as NonNullable<TaskDefinition['generate']>) };
+  const drawn = drawnProblems(rest.name, generate as NonNullable<TaskDefinition['generate']>, place);
+  return { ...rest, grade, problems: drawn };
 }
 
 /**

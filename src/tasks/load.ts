@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { createJiti } from 'jiti';
-import { HoneError, messageOf } from '../core/index.js';
+import { HoneError, messageOf, nearest } from '../core/index.js';
 import { checkTask } from './define.js';
 import { listTasks } from './registry.js';
 import type { Task } from './types.js';
@@ -18,10 +18,9 @@ export async function loadTask(spec: string, options?: unknown): Promise<Task> {
   if (FILE.test(spec) || spec.startsWith('.') || isAbsolute(spec)) return loadFile(resolve(spec), options);
   const entry = listTasks().find(({ name }) => name === spec);
   if (entry) return entry.create(options);
+  const names = listTasks().map(({ name }) => name);
   throw new HoneError('usage', `no task is named "${spec}"`, {
-    hint: `Tasks: ${listTasks()
-      .map(({ name }) => name)
-      .join(', ')}; or give a path to a task file, such as ./my-task.ts.`,
+    hint: `Did you mean ${nearest(spec, names)}? Tasks: ${names.join(', ')}; or give a path to a task file, such as ./my-task.ts.`,
   });
 }
 

@@ -196,6 +196,7 @@ describe('the machine', () => {
     const main = path.join(cwd, 'dist/cli/main.js');
     const finished = await hone([...TRAIN_SFT, '--out', 'run'], { cwd, main });
     expectFailure(finished, 4, /onnxruntime-node is not installed/, /ONNXRUNTIME_NODE_INSTALL=skip npm install/);
+    expect(await readdir(cwd)).not.toContain('run'); // The same command works once the engine is there.
   });
 
   const mountable = canMount();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bytes, duration, oneLine, percent, plainText } from '../../src/cli/text.js';
+import { bytes, duration, oneLine, percent, plainText, shellWord } from '../../src/cli/text.js';
 
 describe('plainText', () => {
   it.each([
@@ -46,5 +46,16 @@ describe('short forms', () => {
     expect([duration(4.4), duration(75), duration(7380)]).toEqual(['4s', '1m 15s', '2h 3m']);
     expect(percent(0.4567)).toBe('45.7 %');
     expect([bytes(999), bytes(1536), bytes(2.5e9)]).toEqual(['999 B', '1.5 KB', '2.5 GB']);
+  });
+});
+
+describe('shellWord', () => {
+  it.each([
+    ['runs/warm-0', 'runs/warm-0'],
+    ['runs/r l', "'runs/r l'"],
+    ["it's", "'it'\\''s'"],
+    ['', "''"],
+  ])('%s', (text, word) => {
+    expect(shellWord(text)).toBe(word);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assertCapable, getRecipe, listRecipes, resolveRecipe } from '../../src/recipes/index.js';
-import { editDistance, nearest } from '../../src/recipes/nearest.js';
+import { editDistance, nearest } from '../../src/core/index.js';
 import { ReferenceEngine } from '../support/reference-engine.js';
 
 const everyPreset = listRecipes().flatMap(({ name }) => [

@@ -92,6 +92,11 @@ function fail(): never {
 describe('headline', () => {
   test.each<[string, Json | undefined, string[]]>([
     ['sft and rl', { sft: { accuracy: 0.1, ci95: [0, 0.2] }, rl: { accuracy: 0.5 } }, ['accuracy']],
+    [
+      'nested, with a number above that repeats one',
+      { sft: { accuracy: 0.1, greedy: { accuracy: 0.1 } }, rl: { accuracy: 0.2, greedy: { accuracy: 0.2 } } },
+      ['greedy'],
+    ],
     ['nested', { sft: { greedy: { accuracy: 0.1 }, x: 1 }, rl: { greedy: { accuracy: 0.2 } } }, ['greedy']],
     [
       'before and after',

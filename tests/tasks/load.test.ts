@@ -152,4 +152,17 @@ describe('the grader of a task of your own', () => {
     const verdict = { status: 'wrong', score: 0.25, reason: 'half', extracted: '3', wellFormed: true };
     expect(await graded(verdict)).toEqual(verdict);
   });
+
+  it('blames the task, not hone, for what its generate throws', async () => {
+    const text = `${IMPORT}export default defineTask({ ...${BODY}, generate: () => { throw new Error('oops'); } });`;
+    const task = await loadTask(write('draws.ts', text));
+    const draw = (): unknown => task.problems('train', 0).at(0);
+    expect(draw).toThrow(HoneError);
+    expect(draw).toThrow(/generate throws: oops$/);
+  });
+
+  it('suggests the nearest name of a task', async () => {
+    const error: unknown = await loadTask('cuntdown').catch((caught: unknown) => caught);
+    expect((error as HoneError).hint).toMatch(/^Did you mean countdown\?/);
+  });
 });

@@ -5,12 +5,19 @@ const interval = z.union([
   z.tuple([z.number(), z.number()]),
   z.object({ low: z.number(), high: z.number() }).transform(({ low, high }): [number, number] => [low, high]),
 ]);
-const measureSchema = z.object({ accuracy: z.number(), ci95: interval.optional(), n: z.number().optional() });
+const measureSchema = z.object({
+  accuracy: z.number(),
+  ci95: interval.optional(),
+  n: z.number().optional(),
+  k: z.number().optional(),
+});
 
 export interface Measure {
   accuracy: number;
   ci95?: [number, number] | undefined;
   n?: number | undefined;
+  /** Samples a problem; the accuracy is their mean (avg@k). */
+  k?: number | undefined;
 }
 /** One measure before and after training. */
 export interface Comparison {
@@ -41,7 +48,8 @@ export function readComparisons(result: Json | undefined): { sides: readonly [st
 function pairUp(before: Json | undefined, after: Json | undefined): Comparison[] {
   const names = typeof before === 'object' && before !== null ? Object.keys(before) : [];
   const nested = names.flatMap((name) => pairOf(name, child(before, name), child(after, name)));
-  return [...pairOf('accuracy', before, after), ...nested];
+  // Where parts are named, the number above them repeats one of them.
+  return nested.length > 0 ? nested : pairOf('accuracy', before, after);
 }
 
 function pairOf(label: string, before: Json | undefined, after: Json | undefined): Comparison[] {

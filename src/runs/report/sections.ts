@@ -43,12 +43,14 @@ function card(title: string, content: string, wide = false): string {
 
 function comparisonCard({ label, before, after }: Comparison, [from, to]: readonly [string, string]): string {
   const gain = (after.accuracy - before.accuracy) * 100;
-  const sign = gain < 0 ? '−' : '+';
+  const size = Math.abs(gain).toFixed(1);
+  const direction = Number(size) === 0 ? ' none' : gain < 0 ? ' down' : '';
+  const sign = Number(size) === 0 ? '±' : gain < 0 ? '−' : '+';
   const n = after.n === undefined ? '' : ` on ${after.n} problems`;
   return card(
-    label === 'accuracy' ? 'Accuracy' : `Accuracy, ${escapeHtml(label)}`,
+    label === 'accuracy' ? 'Accuracy' : `Accuracy, ${escapeHtml(label)}${(after.k ?? 1) > 1 ? ` avg@${after.k}` : ''}`,
     `<div class="figure"><span class="from">${percent(before.accuracy)} →</span> ${percent(after.accuracy)} %</div>
-<p><span class="gain${gain < 0 ? ' down' : ''}">${sign}${Math.abs(gain).toFixed(1)} points</span>${n}</p>
+<p><span class="gain${direction}">${sign}${size} points</span>${n}</p>
 <div class="interval">${intervalRow(from, before, '')}${intervalRow(to, after, 'after')}</div>`,
     true,
   );
@@ -61,7 +63,8 @@ function intervalRow(side: string, { accuracy, ci95 }: Measure, kind: string): s
   const label = escapeHtml(`${side}: ${percent(accuracy)} %${spoken}`);
   return `<span>${escapeHtml(side.length <= 3 ? side.toUpperCase() : side)}</span>
 <svg class="${kind}" role="img" aria-label="${label}"><title>${label}</title><line class="rail" x1="0" x2="100%" y1="7" y2="7"/>
-<line class="ci" x1="${at(low)}" x2="${at(high)}" y1="7" y2="7"/><circle class="dot" cx="${at(accuracy)}" cy="7" r="5"/></svg>`;
+<line class="ci" x1="${at(low)}" x2="${at(high)}" y1="7" y2="7"/><circle class="dot" cx="${at(accuracy)}" cy="7" r="5"/></svg>
+<span class="ends">${ci95 === undefined ? '' : `${percent(low)} to ${percent(high)} %`}</span>`;
 }
 
 function edgeCard(title: string, metrics: readonly MetricsLine[], metric: string, share: boolean, unit = ''): string[] {
