@@ -77,6 +77,25 @@ export function averageAtK(shares_P: readonly number[], k: number): Estimate {
 }
 
 /**
+ * Mean over problems of a number in 0..1 that each problem has (pass@j, maj@k), with a 95 % interval in which the problem
+ * is the unit: as `averageAtK`, with at most as many effective samples as problems, since nothing is known of the spread
+ * within one.
+ * @throws RangeError on an empty list.
+ */
+export function problemMean(values_P: readonly number[]): Estimate {
+  const problems = values_P.length;
+  if (problems === 0) throw new RangeError('problemMean: no problems');
+  const value = Math.min(1, Math.max(0, mean(values_P)));
+  if (problems === 1) return { value, ci95: wilson(value, 1) };
+  const spread = variance(values_P);
+  // For 0/1 values p (1 - p) Q / var is Q - 1: they are what Wilson's interval is for.
+  const binary = values_P.every((v) => v === 0 || v === 1);
+  if (binary || spread === 0) return { value, ci95: wilson(value * problems, problems) };
+  const effective = (value * (1 - value) * problems) / spread;
+  return { value, ci95: wilson(value * effective, effective, studentT95(problems - 1)) };
+}
+
+/**
  * Unbiased pass@k from n samples of which c are right: 1 - C(n-c, k) / C(n, k) (Chen et al. 2021, equation 1), as the
  * product of 1 - k/i for i = n-c+1 .. n.
  * @throws RangeError unless 0 <= c <= n and 1 <= k <= n.

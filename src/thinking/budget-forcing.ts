@@ -50,7 +50,7 @@ export function budgetForcing(options: BudgetForcingOptions): Method {
       const { text, spent, waits, capped } = await thinkWithin(settings, goOn);
       const answer = await goOn(text + settings.close, 'answer', settings.answerTokens, context.stop ?? []);
       const notes = { thinkingTokens: spent, waits, capped };
-      return { ...answered(answer, context), transcript: methodNode('budget-forcing', children, notes) };
+      return { ...(await answered(answer, context)), transcript: methodNode('budget-forcing', children, notes) };
     },
   };
 }
@@ -73,13 +73,11 @@ async function thinkWithin(settings: Required<BudgetForcingOptions>, goOn: GoOn)
 }
 
 /** The last call is the answer alone: its raw text, whatever it looks like. */
-function answered(node: CallNode, context: ThinkContext): Omit<Thought, 'transcript'> {
+async function answered(node: CallNode, context: ThinkContext): Promise<Omit<Thought, 'transcript'>> {
   const text = node.raw.trim();
-  const answer = context.answers.extract(text) ?? context.answers.extract(`Answer: ${text}`);
-  return { text: boxed(text, answer, context), answer, finish: node.finish, reasoned: true };
-}
-
-/** An answer that stands without a mark would not be found again: "Final Answer:" is put back before it. */
-function boxed(text: string, answer: string | undefined, { answers }: ThinkContext): string {
-  return answer === undefined || answers.extract(text) !== undefined ? text : `Answer: ${text}`;
+  const found = await context.answers.extract(text);
+  // An answer that stands without a mark would not be found again.
+  const marked = found === undefined ? `Answer: ${text}` : text;
+  const answer = found ?? (await context.answers.extract(marked));
+  return { text: answer === undefined ? text : marked, answer, finish: node.finish, reasoned: true };
 }

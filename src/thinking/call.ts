@@ -61,10 +61,10 @@ export async function call(
 }
 
 /** What one call says, as a method's result. */
-export function thoughtOf(node: CallNode, context: ThinkContext): Thought {
+export async function thoughtOf(node: CallNode, context: ThinkContext): Promise<Thought> {
   return {
     text: node.content,
-    answer: node.content === undefined ? undefined : context.answers.extract(node.content),
+    answer: node.content === undefined ? undefined : await context.answers.extract(node.content),
     finish: node.finish,
     reasoned: node.reasoning !== undefined,
     transcript: node,

@@ -55,7 +55,7 @@ export function codeTool({ executor, maxRuns = 3, maxOutput = 2000 }: CodeToolOp
         left -= node.completionTokens;
         const code = mayRun && node.finish === 'stop' ? openBlock(text) : undefined;
         if (code === undefined || left < 1) {
-          const thought = settled(text, node, context);
+          const thought = await settled(text, node, context);
           return { ...thought, transcript: methodNode('code-tool', children, { runs }) };
         }
         const output = shorten(await runCode(executor, code, context.signal), maxOutput);
@@ -103,11 +103,11 @@ function shorten(output: string, limit: number): string {
 }
 
 /** The whole text is one turn, however many calls it took. */
-function settled(text: string, last: CallNode, context: ThinkContext): Omit<Thought, 'transcript'> {
+async function settled(text: string, last: CallNode, context: ThinkContext): Promise<Omit<Thought, 'transcript'>> {
   const close = text.lastIndexOf('</think>');
   const thinking = close < 0 && (opensThoughts(text) || last.content === undefined);
   const content = thinking ? undefined : close < 0 ? text : text.slice(close + '</think>'.length).trim();
-  const answer = content === undefined ? undefined : context.answers.extract(content);
+  const answer = content === undefined ? undefined : await context.answers.extract(content);
   return { text: content, answer, finish: last.finish, reasoned: close >= 0 };
 }
 
@@ -158,7 +158,7 @@ export function functionTools({ tools, maxTurns = 8 }: FunctionToolOptions): Met
         children.push(node);
         if (!node.toolCalls || turn >= maxTurns) {
           const notes = { turnsWithCalls: turn };
-          return { ...thoughtOf(node, context), transcript: methodNode('function-tools', children, notes) };
+          return { ...(await thoughtOf(node, context)), transcript: methodNode('function-tools', children, notes) };
         }
         turns.push({ role: 'assistant', content: node.content ?? '', toolCalls: node.toolCalls });
         for (const asked of node.toolCalls)

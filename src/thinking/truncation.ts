@@ -83,14 +83,14 @@ async function answerFrom(
     const node = await call({ ...context, model: answerer.model }, label, {
       ...{ messages: turnsOf({ ...question, prompt }), ...greedy },
     });
-    const answer = node.content === undefined ? undefined : context.answers.extract(node.content);
+    const answer = node.content === undefined ? undefined : await context.answers.extract(node.content);
     return { text: node.content, answer, finish: node.finish, reasoned: false, transcript: node };
   }
   const content = `<think>\n${thoughts}${answerer.close ?? CLOSE}`;
   const messages = [...turnsOf(question), { role: 'assistant' as const, content }];
   const node = await call(context, label, { messages, continueAssistant: true, ...greedy });
   const text = `Answer: ${node.raw.trim()}`;
-  return { text, answer: context.answers.extract(text), finish: node.finish, reasoned: true, transcript: node };
+  return { text, answer: await context.answers.extract(text), finish: node.finish, reasoned: true, transcript: node };
 }
 
 /** The probe as a method: the answer at the largest budget, every point in the notes. */

@@ -18,7 +18,7 @@ export interface Question {
 /** How answers are read and compared. The grader of a task gives both. */
 export interface Answers {
   /** The answer in a text; undefined: none was found. */
-  extract(text: string): string | undefined;
+  extract(text: string): string | undefined | Promise<string | undefined>;
   /** Whether two extracted answers mean the same. */
   same(a: string, b: string): boolean | Promise<boolean>;
 }
