@@ -35,7 +35,10 @@ const resultFile = z.looseObject({
 export type StoredResult = z.output<typeof resultFile>;
 
 /** Writes a result as JSON, whole or not at all: one row a line, so that two files can be held side by side. */
-export async function writeResult(file: string, result: { readonly rows: readonly object[] }): Promise<void> {
+export async function writeResult<R extends { readonly rows: readonly object[] }>(
+  file: string,
+  result: R,
+): Promise<void> {
   const { rows, ...rest } = result;
   const head = stringifyJson(JSON.parse(JSON.stringify(rest))).slice(0, -1);
   const lines = rows.map((value) => stringifyJson(JSON.parse(JSON.stringify(value))));

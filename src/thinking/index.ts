@@ -25,3 +25,4 @@ export {
 } from './tools.js';
 export { AGAIN_PROMPT, fillSlots, siftPrompts } from './prompts/index.js';
 export { methodNames, parseMethod } from './registry.js';
+export { startServer, type RequestLimits, type RunningServer, type ServeOptions } from './server/index.js';

@@ -275,7 +275,7 @@ export class EndpointChatModel implements ChatModel {
     try {
       const reply = await this.#transport.send({
         ...{ route, body, startsInside, promptCharacters, n: request.n ?? 1, model: this.name },
-        ...{ signal: options.signal, onDelta: options.onDelta },
+        ...{ signal: options.signal, onDelta: options.onDelta, pace: options.pace },
       });
       this.#budget.charge(reply.usage);
       if (attempt < this.#policy.emptyRetries && reply.choices.some(isEmpty))

@@ -24,6 +24,7 @@ export interface Attempt extends AssembleOptions {
   route: Route;
   body: Record<string, Json>;
   signal?: AbortSignal | undefined;
+  pace?: (() => Promise<void> | undefined) | undefined;
   /** Label of the reply where the server names no model. */
   model: string;
 }
@@ -88,6 +89,7 @@ export class Transport {
     for await (const chunk of stream) {
       alive();
       assembler.add(readPieces(attempt.route, true, chunk));
+      await attempt.pace?.();
     }
     // The client ends the loop quietly when it is aborted.
     signal.throwIfAborted();

@@ -110,6 +110,8 @@ export interface ChatOptions {
   /** A failed attempt may have told deltas already: `onRestart` says that they are void. */
   onDelta?: (delta: ChatDelta) => void;
   onRestart?: () => void;
+  /** Awaited between pieces: holds up the stream of the server while the reader of ours is behind. */
+  pace?: () => Promise<void> | undefined;
   onTiming?: (timing: CallTiming) => void;
 }
 
