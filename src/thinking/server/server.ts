@@ -286,7 +286,10 @@ interface Described {
 /** Status by whose fault it is. What went wrong inside is told to the operator, not to the client. */
 function described(error: unknown): Described {
   if (error instanceof BadRequest)
-    return { status: 400, message: error.message, type: 'invalid_request_error', param: error.param };
+    return {
+      ...{ status: 400, type: 'invalid_request_error', param: error.param },
+      message: error.message.includes(error.param) ? error.message : `${error.param}: ${error.message}`,
+    };
   if (error instanceof Refused) {
     const type =
       error.status === 401 ? 'authentication_error' : error.status === 429 ? 'rate_limit_error' : 'not_found';
