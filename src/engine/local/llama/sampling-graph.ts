@@ -1,8 +1,7 @@
-import { llamaTensorShapes, type ModelConfig } from '../../../model/index.js';
 import { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/values.js';
 import { ropeTables } from './rope.js';
-import { EMBEDDING, FINAL_NORM, headName, layerNames, weightInputs } from './weights.js';
+import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs, type GraphModel } from './weights.js';
 
 /** B rows of S new tokens each (S = 1: decoding; larger: prefill, right-padded) over caches of Tmax positions. */
 export interface SamplingGraphKey {
@@ -34,9 +33,10 @@ export const SAMPLING_IO = {
  * Outputs for the last token of each row: `logprobs` [B, V] at temperature 1, and `probabilities` [B, V] at the
  * row's temperature.
  */
-export function samplingGraph(config: ModelConfig, { B, S, Tmax }: SamplingGraphKey): Graph {
+export function samplingGraph(model: GraphModel, { B, S, Tmax }: SamplingGraphKey): Graph {
   const g = new Graph();
-  const weight = weightInputs(g, llamaTensorShapes(config));
+  const { config } = model;
+  const { weight, linear } = new WeightInputs(g, model);
   const { heads, kvHeads, headDim } = config;
   const io = SAMPLING_IO;
   const lastPosition = g.input(io.lastPosition, 'int32', [B]);
@@ -49,8 +49,7 @@ export function samplingGraph(config: ModelConfig, { B, S, Tmax }: SamplingGraph
 
   const attention = (x: Value, i: number): Value => {
     const layer = layerNames(i);
-    const project = (name: string, count: number): Value =>
-      g.reshape(g.linear(x, weight(name)), [B, S, count * headDim]);
+    const project = (module: string, count: number): Value => g.reshape(linear(x, module), [B, S, count * headDim]);
     const cache = (name: string): Value => g.input(name, 'float32', [B, kvHeads, Tmax, headDim]);
     const [context, key, value] = g.nodeOutputs(
       'GroupQueryAttention',
@@ -75,13 +74,13 @@ export function samplingGraph(config: ModelConfig, { B, S, Tmax }: SamplingGraph
     ) as [Value, Value, Value];
     g.output(io.presentKey(i), key);
     g.output(io.presentValue(i), value);
-    return g.linear(g.reshape(context, [B * S, heads * headDim]), weight(layer.o));
+    return linear(g.reshape(context, [B * S, heads * headDim]), layer.o);
   };
 
   const mlp = (x: Value, i: number): Value => {
     const layer = layerNames(i);
-    const silu = g.node('QuickGelu', [g.linear(x, weight(layer.gate))], { alpha: { float: 1 } });
-    return g.linear(g.mul(silu, g.linear(x, weight(layer.up))), weight(layer.down));
+    const silu = g.node('QuickGelu', [linear(x, layer.gate)], { alpha: { float: 1 } });
+    return linear(g.mul(silu, linear(x, layer.up)), layer.down);
   };
 
   let x = g.node('Gather', [weight(EMBEDDING), g.input(io.ids, 'int64', [B * S])]);

@@ -1,10 +1,10 @@
-import { llamaTensorShapes, type ModelConfig } from '../../../model/index.js';
+import type { ModelConfig } from '../../../model/index.js';
 import { addGradients } from '../graph/autodiff.js';
 import { Graph } from '../graph/graph.js';
 import { splitGraph, type Split } from '../graph/split.js';
 import type { Value } from '../graph/values.js';
 import { ropeTables } from './rope.js';
-import { EMBEDDING, FINAL_NORM, layerNames, LM_HEAD, weightInputs } from './weights.js';
+import { EMBEDDING, FINAL_NORM, layerNames, LM_HEAD, WeightInputs, type GraphModel } from './weights.js';
 
 /** A batch of B sequences padded to T tokens. */
 export interface BodyShape {
@@ -30,18 +30,24 @@ export const IO = {
  */
 class LlamaTraining {
   readonly g = new Graph();
+  readonly config: ModelConfig;
   readonly weight: (name: string) => Value;
+  readonly #linear: (x: Value, module: string) => Value;
   readonly #N: number;
   readonly #rope: { positions: Value; cos: Value; sin: Value };
   readonly #mask: Value;
 
   constructor(
-    readonly config: ModelConfig,
+    model: GraphModel,
     readonly key: BodyShape,
   ) {
+    const { config } = model;
+    this.config = config;
     const { T, B } = key;
     this.#N = T * B;
-    this.weight = weightInputs(this.g, llamaTensorShapes(config));
+    const inputs = new WeightInputs(this.g, model);
+    this.weight = inputs.weight;
+    this.#linear = inputs.linear;
     // RotaryEmbedding takes the first axis as its batch; its check wants as many table rows as the second axis has.
     const rows = Math.max(T, B);
     const { cos, sin } = ropeTables(config, rows);
@@ -69,9 +75,9 @@ class LlamaTraining {
   }
 
   /** Rotated projections, [T, B, heads * headDim]. */
-  #rotated(x: Value, weight: Value, heads: number): Value {
+  #rotated(x: Value, module: string, heads: number): Value {
     const { positions, cos, sin } = this.#rope;
-    const rows = this.g.reshape(this.g.linear(x, weight), [this.key.T, this.key.B, heads * this.config.headDim]);
+    const rows = this.g.reshape(this.#linear(x, module), [this.key.T, this.key.B, heads * this.config.headDim]);
     return this.g.node('RotaryEmbedding', [rows, positions, cos, sin]);
   }
 
@@ -81,9 +87,9 @@ class LlamaTraining {
     const { heads, kvHeads, headDim } = this.config;
     const { T, B } = this.key;
     const group = heads / kvHeads;
-    const q = this.#rotated(x, this.weight(layer.q), heads);
-    const k = g.reshape(this.#rotated(x, this.weight(layer.k), kvHeads), [T, B, kvHeads, headDim]);
-    const v = g.reshape(g.linear(x, this.weight(layer.v)), [T, B, kvHeads, headDim]);
+    const q = this.#rotated(x, layer.q, heads);
+    const k = g.reshape(this.#rotated(x, layer.k, kvHeads), [T, B, kvHeads, headDim]);
+    const v = g.reshape(this.#linear(x, layer.v), [T, B, kvHeads, headDim]);
     const grouped = group === 1 ? q : g.transpose(g.reshape(q, [T, B, kvHeads, group, headDim]), [0, 3, 1, 2, 4]);
     const rows = g.reshape(grouped, [T * group, B, kvHeads, headDim]);
     const scores = g.node('FusedMatMul', [rows, k], {
@@ -95,15 +101,15 @@ class LlamaTraining {
     const weights = g.node('Softmax', [g.add(scores, this.#mask)]);
     const context = g.node('FusedMatMul', [weights, v], { transBatchB: 1, alpha: { float: 1 } });
     const perToken = g.transpose(g.reshape(context, [B, kvHeads, T, group, headDim]), [2, 0, 1, 3, 4]);
-    return g.linear(g.reshape(perToken, [this.#N, heads * headDim]), this.weight(layer.o));
+    return this.#linear(g.reshape(perToken, [this.#N, heads * headDim]), layer.o);
   }
 
   /** SwiGLU, [N, H] -> [N, H]. */
   #mlp(x: Value, layer: ReturnType<typeof layerNames>): Value {
     const g = this.g;
-    const gate = g.linear(x, this.weight(layer.gate));
+    const gate = this.#linear(x, layer.gate);
     const silu = g.mul(gate, g.node('Sigmoid', [gate]));
-    return g.linear(g.mul(silu, g.linear(x, this.weight(layer.up))), this.weight(layer.down));
+    return this.#linear(g.mul(silu, this.#linear(x, layer.up)), layer.down);
   }
 
   /** Embedded tokens, and what the LM head reads, both [N, H]. */
@@ -124,8 +130,8 @@ class LlamaTraining {
  * Builds the forward graph up to the LM head.
  * Inputs: every weight but the head's; `ids` int64 [T*B], time-major. Output: `hidden` [T*B, H], normalised.
  */
-export function bodyGraph(config: ModelConfig, shape: BodyShape): Graph {
-  const model = new LlamaTraining(config, shape);
+export function bodyGraph(decoder: GraphModel, shape: BodyShape): Graph {
+  const model = new LlamaTraining(decoder, shape);
   model.g.output(IO.hidden, model.hidden().hidden);
   return withoutIdleInputs(model.g);
 }
@@ -135,14 +141,14 @@ export function bodyGraph(config: ModelConfig, shape: BodyShape): Graph {
  * Backward inputs: the weights, what is carried over, `d_hidden` [T*B, H], and `acc.<weight>` for every trained weight;
  * outputs: `d_embedded` [T*B, H] if the embedding is trained, and `grad.<weight>` for the other trained weights.
  */
-export function bodyGraphs(config: ModelConfig, shape: BodyShape, trained: ReadonlySet<string>): Split {
-  const model = new LlamaTraining(config, shape);
+export function bodyGraphs(decoder: GraphModel, shape: BodyShape, trained: ReadonlySet<string>): Split {
+  const model = new LlamaTraining(decoder, shape);
   const g = model.g;
   const { embedded, hidden } = model.hidden();
   const forwardNodes = g.nodes.length;
   g.output(IO.hidden, hidden);
 
-  const names = [...llamaTensorShapes(config).keys()].filter(
+  const names = [...decoder.shapes.keys()].filter(
     (name) => trained.has(name) && name !== EMBEDDING && name !== LM_HEAD,
   );
   const sources = names.map((name) => model.weight(name));
