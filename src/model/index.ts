@@ -25,3 +25,13 @@ export { importGguf } from './gguf/import.js';
 export { importFromHub, type HubOptions } from './hub.js';
 export { importModel } from './import.js';
 export { modelInfo, type ModelSummary } from './info.js';
+export {
+  checkAdapterFits,
+  loraScale,
+  mergeLoraInto,
+  readPeftAdapter,
+  writePeftAdapter,
+  type LoraPair,
+  type PeftAdapter,
+  type PeftAdapterSource,
+} from './peft.js';
