@@ -7,6 +7,7 @@ export {
   type Llama3RopeScaling,
   type ModelConfig,
 } from './config.js';
+export { FAMILIES, SUPPORTED_FAMILIES, type Architecture, type Family } from './families.js';
 export {
   openSafetensors,
   writeSafetensors,

@@ -12,8 +12,8 @@ export function zerosLike(arrays: Arrays): Arrays {
   return new Map([...arrays].map(([name, data]) => [name, new Float32Array(data.length)]));
 }
 
-/** Norm gains are vectors; everything else is a matrix. */
-function isGain(shape: readonly number[]): boolean {
+/** Norm gains and biases are vectors; everything else is a matrix. */
+function isVector(shape: readonly number[]): boolean {
   return shape.length === 1;
 }
 
@@ -65,12 +65,13 @@ export class Parameters {
     return parameters;
   }
 
-  /** Normal matrices of standard deviation `std`, gains of one. */
+  /** Normal matrices of standard deviation `std`, gains of one, biases of zero. */
   static random(config: ModelConfig, seed: number, std = INIT_STD): Promise<Parameters> {
     const arrays = new Map(
       [...llamaTensorShapes(config)].map(([name, shape]) => {
         const count = shape.reduce((product, dim) => product * dim, 1);
-        return [name, isGain(shape) ? new Float32Array(count).fill(1) : normals(seed, name, count, std)];
+        if (!isVector(shape)) return [name, normals(seed, name, count, std)];
+        return [name, new Float32Array(count).fill(name.endsWith('.bias') ? 0 : 1)];
       }),
     );
     return Parameters.#over(config, arrays);
@@ -91,7 +92,7 @@ export class Parameters {
 
   /** Decoupled weight decay is for matrices and embeddings only. */
   decays(name: string): boolean {
-    return !isGain(this.shapes.get(name) ?? []);
+    return !isVector(this.shapes.get(name) ?? []);
   }
 
   /** this <- keep * this + (1 - keep) * other. */

@@ -106,9 +106,9 @@ export class Graph {
     return this.node('ReduceSum', [a], { over });
   }
 
-  /** x [N, K] times w^T, w [M, K] as Hugging Face stores it. */
-  linear(x: Value, weight: Value): Value {
-    return this.node('Gemm', [x, weight], { transB: 1 });
+  /** x [N, K] times w^T, w [M, K] as Hugging Face stores it, plus a bias [M] where there is one. */
+  linear(x: Value, weight: Value, bias?: Value): Value {
+    return this.node('Gemm', bias ? [x, weight, bias] : [x, weight], { transB: 1 });
   }
 
   /**

@@ -3,7 +3,7 @@ import { addGradients } from '../graph/autodiff.js';
 import { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/values.js';
 import { ropeTables } from './rope.js';
-import { EMBEDDING, FINAL_NORM, headName, layerNames, weightInputs } from './weights.js';
+import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs } from './weights.js';
 
 /** Which graph: a batch of B sequences padded to T tokens, and what it computes. */
 export interface TrainingGraphKey {
@@ -36,6 +36,7 @@ export const IO = {
 class LlamaTraining {
   readonly g = new Graph();
   readonly weight: (name: string) => Value;
+  readonly #linear: (x: Value, module: string) => Value;
   readonly #N: number;
   readonly #rope: { positions: Value; cos: Value; sin: Value };
   readonly #mask: Value;
@@ -46,7 +47,9 @@ class LlamaTraining {
   ) {
     const { T, B } = key;
     this.#N = T * B;
-    this.weight = weightInputs(this.g, llamaTensorShapes(config));
+    const inputs = new WeightInputs(this.g, llamaTensorShapes(config));
+    this.weight = inputs.weight;
+    this.#linear = inputs.linear;
     // RotaryEmbedding takes the first axis as its batch; its check wants as many table rows as the second axis has.
     const rows = Math.max(T, B);
     const { cos, sin } = ropeTables(config, rows);
@@ -65,30 +68,34 @@ class LlamaTraining {
     );
   }
 
-  /** x / rms(x) * gain, rows [N, H]. */
+  /** x / rms(x) * gain, rows [N, size]. */
   #norm(x: Value, gain: Value): Value {
     const g = this.g;
-    const meanSquare = g.scale(g.node('ReduceSumSquare', [x], { over: [1] }), 1 / this.config.hiddenSize);
+    const meanSquare = g.scale(g.node('ReduceSumSquare', [x], { over: [1] }), 1 / (x.shape[1] as number));
     const rms = g.node('Sqrt', [g.add(meanSquare, g.scalar(this.config.rmsEps))]);
     return g.mul(g.mul(x, g.node('Reciprocal', [rms])), gain);
   }
 
-  /** Rotated projections, [T, B, heads * headDim]. */
-  #rotated(x: Value, weight: Value, heads: number): Value {
+  /** Queries or keys as attention takes them, [T, B, heads * headDim]: normalised and rotated where the model does so. */
+  #rotated(x: Value, module: string, gain: string, heads: number, rotates: boolean): Value {
+    const g = this.g;
+    const { headDim, qkNorm } = this.config;
+    const projected = this.#linear(x, module);
+    const normed = qkNorm ? this.#norm(g.reshape(projected, [this.#N * heads, headDim]), this.weight(gain)) : projected;
+    const rows = g.reshape(normed, [this.key.T, this.key.B, heads * headDim]);
     const { positions, cos, sin } = this.#rope;
-    const rows = this.g.reshape(this.g.linear(x, weight), [this.key.T, this.key.B, heads * this.config.headDim]);
-    return this.g.node('RotaryEmbedding', [rows, positions, cos, sin]);
+    return rotates ? g.node('RotaryEmbedding', [rows, positions, cos, sin]) : rows;
   }
 
   /** Causal attention, [N, H] -> [N, H]. Grouped queries are rows (t, group) of their key head: K and V are not repeated. */
-  #attention(x: Value, layer: ReturnType<typeof layerNames>): Value {
+  #attention(x: Value, layer: ReturnType<typeof layerNames>, rotates: boolean): Value {
     const g = this.g;
     const { heads, kvHeads, headDim } = this.config;
     const { T, B } = this.key;
     const group = heads / kvHeads;
-    const q = this.#rotated(x, this.weight(layer.q), heads);
-    const k = g.reshape(this.#rotated(x, this.weight(layer.k), kvHeads), [T, B, kvHeads, headDim]);
-    const v = g.reshape(g.linear(x, this.weight(layer.v)), [T, B, kvHeads, headDim]);
+    const q = this.#rotated(x, layer.q, layer.qNorm, heads, rotates);
+    const k = g.reshape(this.#rotated(x, layer.k, layer.kNorm, kvHeads, rotates), [T, B, kvHeads, headDim]);
+    const v = g.reshape(this.#linear(x, layer.v), [T, B, kvHeads, headDim]);
     const grouped = group === 1 ? q : g.transpose(g.reshape(q, [T, B, kvHeads, group, headDim]), [0, 3, 1, 2, 4]);
     const rows = g.reshape(grouped, [T * group, B, kvHeads, headDim]);
     const scores = g.node('FusedMatMul', [rows, k], {
@@ -100,15 +107,15 @@ class LlamaTraining {
     const weights = g.node('Softmax', [g.add(scores, this.#mask)]);
     const context = g.node('FusedMatMul', [weights, v], { transBatchB: 1, alpha: { float: 1 } });
     const perToken = g.transpose(g.reshape(context, [B, kvHeads, T, group, headDim]), [2, 0, 1, 3, 4]);
-    return g.linear(g.reshape(perToken, [this.#N, heads * headDim]), this.weight(layer.o));
+    return this.#linear(g.reshape(perToken, [this.#N, heads * headDim]), layer.o);
   }
 
   /** SwiGLU, [N, H] -> [N, H]. */
   #mlp(x: Value, layer: ReturnType<typeof layerNames>): Value {
     const g = this.g;
-    const gate = g.linear(x, this.weight(layer.gate));
+    const gate = this.#linear(x, layer.gate);
     const silu = g.mul(gate, g.node('Sigmoid', [gate]));
-    return g.linear(g.mul(silu, g.linear(x, this.weight(layer.up))), this.weight(layer.down));
+    return this.#linear(g.mul(silu, this.#linear(x, layer.up)), layer.down);
   }
 
   /** Logits [N, V], divided by the temperature. */
@@ -118,7 +125,8 @@ class LlamaTraining {
     let x = g.node('Gather', [this.weight(EMBEDDING), ids]);
     for (let i = 0; i < this.config.layers; i++) {
       const layer = layerNames(i);
-      x = g.add(x, this.#attention(this.#norm(x, this.weight(layer.inputNorm)), layer));
+      const rotates = !this.config.nopeLayers.includes(i);
+      x = g.add(x, this.#attention(this.#norm(x, this.weight(layer.inputNorm)), layer, rotates));
       x = g.add(x, this.#mlp(this.#norm(x, this.weight(layer.mlpNorm)), layer));
     }
     const logits = g.linear(this.#norm(x, this.weight(FINAL_NORM)), this.weight(headName(this.config)));
