@@ -249,6 +249,8 @@ export function toHfConfig(config: ModelConfig): Record<string, unknown> {
     num_attention_heads: config.heads,
     num_hidden_layers: config.layers,
     num_key_value_heads: config.kvHeads,
+    // Null, since the default of SmolLM3Config lies outside a small vocabulary.
+    pad_token_id: null,
     rms_norm_eps: config.rmsEps,
     rope_scaling: scaling ?? null,
     rope_theta: config.ropeTheta,
