@@ -144,10 +144,10 @@ function readArchitecture(json: unknown, where: string): Architecture {
   return family;
 }
 
-/** A flag that the family's class does not read would leave biases out in transformers: refused, not guessed. */
+/** A flag that the family's class ignores is refused where it asks for biases: no checkpoint of the class has them. */
 function biasesOf(hf: HfConfig, family: Family, where: string): ModelConfig['biases'] {
   const refuse = (field: string): never => {
-    throw new HoneError('input', `${field}: ${family.className} has no such biases`, { where });
+    throw new HoneError('input', `${field}: ${family.className} does not read it`, { where });
   };
   if (hf.mlp_bias && !family.mlpBias) refuse('mlp_bias');
   if (hf.attention_bias && family.qkvBias === 'always') refuse('attention_bias');
@@ -249,6 +249,8 @@ export function toHfConfig(config: ModelConfig): Record<string, unknown> {
     num_attention_heads: config.heads,
     num_hidden_layers: config.layers,
     num_key_value_heads: config.kvHeads,
+    // Null, since the default of SmolLM3Config lies outside a small vocabulary.
+    pad_token_id: null,
     rms_norm_eps: config.rmsEps,
     rope_scaling: scaling ?? null,
     rope_theta: config.ropeTheta,

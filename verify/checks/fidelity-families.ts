@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { exportModel } from '../../src/model/index.js';
 import { agrees, compareFamily } from '../fidelity/families.js';
 import { localEngine } from '../local-engine.js';
+import { runPeer } from '../model/peers.js';
 import type { Check, CheckContext, CheckResult } from '../types.js';
 
 /** Fresh checkpoints, made and run by transformers. */
@@ -11,6 +13,19 @@ async function peer(ctx: CheckContext, out: string, seed: number): Promise<void>
   const script = path.resolve(import.meta.dirname, '../peers/families.py');
   const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1', HF_HUB_OFFLINE: '1' };
   await promisify(execFile)(ctx.python as string, [script, out, '--seed', String(seed)], { env });
+}
+
+interface Exported {
+  maxDifference: number;
+  oddTensors: string[];
+}
+
+/** What transformers makes of the folders that hone writes, by name. */
+async function exported(ctx: CheckContext, root: string, names: string[]): Promise<Record<string, Exported>> {
+  const after = path.join(ctx.scratch, 'exported');
+  for (const name of names) await exportModel(path.join(root, name), path.join(after, name));
+  const out = path.join(ctx.scratch, 'exported.json');
+  return runPeer(ctx.python as string, 'compare_folders.py', [root, after, out], out);
 }
 
 async function run(ctx: CheckContext): Promise<CheckResult> {
@@ -33,6 +48,10 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
     greedyTokens += found.greedyEqual;
   }
   await engine.close();
+  const written = await exported(ctx, root, names);
+  const damaged = names.filter((name) => written[name]?.maxDifference !== 0 || written[name].oddTensors.length > 0);
+  for (const name of damaged) ctx.log(`${name} after export: ${JSON.stringify(written[name])}`);
+  wrong.push(...damaged.map((name) => `${name} (exported)`));
   return {
     status: wrong.length === 0 && names.length > 0 ? 'passed' : 'failed',
     detail: `${names.join(', ')} against transformers${wrong.length > 0 ? `; different: ${wrong.join(', ')}` : ''}`,
@@ -49,7 +68,7 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
 const check: Check = {
   name: 'fidelity-families',
   shows:
-    'tiny random Llama (llama3 scaling, biases), SmolLM2, Qwen2, Qwen3 and SmolLM3 checkpoints of transformers: logits <= 1e-4, gradients of an SFT step <= 1e-4, greedy continuations of a ragged batch equal over 64 tokens',
+    'tiny random Llama (llama3 scaling, biases), SmolLM2, Qwen2, Qwen3 and SmolLM3 checkpoints of transformers: logits <= 1e-4, gradients of an SFT step <= 1e-4, greedy continuations of a ragged batch equal over 64 tokens; exported again, transformers gives the same logits',
   needs: ['python'],
   run,
 };
