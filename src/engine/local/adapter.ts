@@ -1,6 +1,7 @@
 import { HoneError, RandomStream } from '../../core/index.js';
-import type { ModelConfig } from '../../model/index.js';
+import { readPeftAdapter, writePeftAdapter, type ModelConfig } from '../../model/index.js';
 import { LORA_TARGETS, type AdapterSource } from '../types.js';
+import { sizeOf } from './graph/values.js';
 import { layerNames, loraA, loraB } from './llama/weights.js';
 import type { Arrays } from './parameters.js';
 
@@ -105,11 +106,41 @@ export function mergedWeight(
   return merged;
 }
 
-/** A PEFT adapter. @throws HoneError when it does not fit the model. */
+/** A PEFT adapter from its folder. @throws HoneError when it is damaged or does not fit the model. */
 export async function loadAdapter(
-  config: ModelConfig,
   weights: ReadonlyMap<string, readonly number[]>,
   path: string,
 ): Promise<{ adapter: Adapter; arrays: Arrays }> {
-  throw new HoneError('input', 'adapters cannot be read yet', { where: path + config.architecture + weights.size });
+  const { rank, alpha, scale, targets, tensors } = await readPeftAdapter(path);
+  const modules = [...tensors.keys()];
+  const stray = modules.find((module) => !weights.has(`${module}.weight`));
+  if (stray !== undefined) throw misfit(path, `the model has no module ${stray}`);
+  const shapes = adapterShapes(modules, weights, rank);
+  const arrays: Arrays = new Map();
+  for (const [module, { a, b }] of tensors) {
+    for (const [name, data] of [
+      [loraA(module), a],
+      [loraB(module), b],
+    ] as const) {
+      const shape = shapes.get(name) ?? [];
+      if (sizeOf(shape) !== data.length) throw misfit(path, `${name} does not fit the model's [${shape.join(', ')}]`);
+      arrays.set(name, data);
+    }
+  }
+  return { adapter: { rank, alpha, scale, targets, modules, shapes }, arrays };
+}
+
+function misfit(path: string, why: string): HoneError {
+  return new HoneError('input', why, { where: path, hint: 'Check that adapter and model belong together.' });
+}
+
+/** Writes the adapter as a PEFT folder. */
+export async function saveAdapter(folder: string, adapter: Adapter, arrays: Arrays): Promise<void> {
+  const { rank, alpha, scale, targets, modules } = adapter;
+  const array = (name: string): Float32Array => arrays.get(name) as Float32Array;
+  const tensors = modules.map((module) => [module, { a: array(loraA(module)), b: array(loraB(module)) }] as const);
+  await writePeftAdapter(folder, {
+    ...{ rank, alpha, targets, rslora: scale !== alpha / rank },
+    tensors: new Map(tensors),
+  });
 }

@@ -12,6 +12,7 @@ import type {
   Sample,
   SampleRequest,
 } from '../types.js';
+import { saveAdapter } from './adapter.js';
 import { Parameters } from './parameters.js';
 import { Sampling, type SamplingHooks } from './sampling.js';
 import type { SessionOptions } from './session.js';
@@ -206,7 +207,10 @@ export class Backend {
   }
 
   async writeAdapter(handle: number, folder: string): Promise<void> {
-    throw new HoneError('usage', `${folder} ${handle}`);
+    const { adapter, arrays } = this.#model(handle).training.parameters;
+    if (!adapter)
+      throw new HoneError('usage', 'this model has no adapter', { hint: 'Use export(folder) for its weights.' });
+    await saveAdapter(folder, adapter, arrays);
   }
 
   async tensors(handle: number, what: 'weights' | 'gradients'): Promise<NamedTensor[]> {

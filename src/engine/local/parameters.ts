@@ -16,8 +16,8 @@ export function zerosLike(arrays: Arrays): Arrays {
   return new Map([...arrays].map(([name, data]) => [name, new Float32Array(data.length)]));
 }
 
-/** Norm gains are vectors; everything else is a matrix. */
-function isGain(shape: readonly number[]): boolean {
+/** Norm gains and biases are vectors; everything else is a matrix. */
+function isVector(shape: readonly number[]): boolean {
   return shape.length === 1;
 }
 
@@ -81,8 +81,8 @@ export class Parameters implements GraphModel {
     const arrays: Arrays = new Map(
       [...llamaTensorShapes(config)].map(([name, shape]) => {
         const count = sizeOf(shape);
-        if (name.endsWith('.bias')) return [name, new Float32Array(count)];
-        return [name, isGain(shape) ? new Float32Array(count).fill(1) : normals(seed, name, count, std)];
+        if (!isVector(shape)) return [name, normals(seed, name, count, std)];
+        return [name, new Float32Array(count).fill(name.endsWith('.bias') ? 0 : 1)];
       }),
     );
     return Parameters.#over(config, arrays);
@@ -103,7 +103,7 @@ export class Parameters implements GraphModel {
     const { adapter, arrays } =
       source.kind === 'random'
         ? newAdapter(this.config, this.shapes, source)
-        : await loadAdapter(this.config, this.shapes, source.path);
+        : await loadAdapter(this.shapes, source.path);
     this.#underAdapters = true;
     return Parameters.#over(this.config, new Map([...this.arrays, ...arrays]), adapter);
   }
@@ -160,7 +160,7 @@ export class Parameters implements GraphModel {
 
   /** Decoupled weight decay is for matrices and embeddings only. */
   decays(name: string): boolean {
-    return !isGain(this.shapes.get(name) ?? []);
+    return !isVector(this.shapes.get(name) ?? []);
   }
 
   /**

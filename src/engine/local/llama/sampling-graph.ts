@@ -47,27 +47,33 @@ export function samplingGraph(model: GraphModel, { B, S, Tmax }: SamplingGraphKe
   const norm = (x: Value, gain: string): Value =>
     g.node('SimplifiedLayerNormalization', [x, weight(gain)], { axis: -1, epsilon: { float: config.rmsEps } });
 
+  /** A projection as attention takes it, [B, S, count * headDim]; queries and keys normalised where the model does so. */
+  const project = (x: Value, module: string, count: number, gain?: string): Value => {
+    const rows = linear(x, module);
+    const normed = gain && config.qkNorm ? norm(g.reshape(rows, [B * S * count, headDim]), gain) : rows;
+    return g.reshape(normed, [B, S, count * headDim]);
+  };
+
   const attention = (x: Value, i: number): Value => {
     const layer = layerNames(i);
-    const project = (module: string, count: number): Value => g.reshape(linear(x, module), [B, S, count * headDim]);
+    const rotates = !config.nopeLayers.includes(i);
     const cache = (name: string): Value => g.input(name, 'float32', [B, kvHeads, Tmax, headDim]);
     const [context, key, value] = g.nodeOutputs(
       'GroupQueryAttention',
       [
-        project(layer.q, heads),
-        project(layer.k, kvHeads),
-        project(layer.v, kvHeads),
+        project(x, layer.q, heads, layer.qNorm),
+        project(x, layer.k, kvHeads, layer.kNorm),
+        project(x, layer.v, kvHeads),
         cache(io.pastKey(i)),
         cache(io.pastValue(i)),
         lastPosition,
         totalLength,
-        cos,
-        sin,
+        ...(rotates ? [cos, sin] : []),
       ],
       {
         num_heads: heads,
         kv_num_heads: kvHeads,
-        do_rotary: 1,
+        do_rotary: Number(rotates),
         rotary_interleaved: 0,
         scale: { float: 1 / Math.sqrt(headDim) },
       },

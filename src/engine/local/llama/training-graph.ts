@@ -66,29 +66,33 @@ class LlamaTraining {
     );
   }
 
-  /** x / rms(x) * gain, rows [N, H]. */
+  /** x / rms(x) * gain, rows [N, size]. */
   #norm(x: Value, gain: Value): Value {
     const g = this.g;
-    const meanSquare = g.scale(g.node('ReduceSumSquare', [x], { over: [1] }), 1 / this.config.hiddenSize);
+    const meanSquare = g.scale(g.node('ReduceSumSquare', [x], { over: [1] }), 1 / (x.shape[1] as number));
     const rms = g.node('Sqrt', [g.add(meanSquare, g.scalar(this.config.rmsEps))]);
     return g.mul(g.mul(x, g.node('Reciprocal', [rms])), gain);
   }
 
-  /** Rotated projections, [T, B, heads * headDim]. */
-  #rotated(x: Value, module: string, heads: number): Value {
+  /** Queries or keys as attention takes them, [T, B, heads * headDim]: normalised and rotated where the model does so. */
+  #rotated(x: Value, module: string, gain: string, heads: number, rotates: boolean): Value {
+    const g = this.g;
+    const { headDim, qkNorm } = this.config;
+    const projected = this.#linear(x, module);
+    const normed = qkNorm ? this.#norm(g.reshape(projected, [this.#N * heads, headDim]), this.weight(gain)) : projected;
+    const rows = g.reshape(normed, [this.key.T, this.key.B, heads * headDim]);
     const { positions, cos, sin } = this.#rope;
-    const rows = this.g.reshape(this.#linear(x, module), [this.key.T, this.key.B, heads * this.config.headDim]);
-    return this.g.node('RotaryEmbedding', [rows, positions, cos, sin]);
+    return rotates ? g.node('RotaryEmbedding', [rows, positions, cos, sin]) : rows;
   }
 
   /** Causal attention, [N, H] -> [N, H]. Grouped queries are rows (t, group) of their key head: K and V are not repeated. */
-  #attention(x: Value, layer: ReturnType<typeof layerNames>): Value {
+  #attention(x: Value, layer: ReturnType<typeof layerNames>, rotates: boolean): Value {
     const g = this.g;
     const { heads, kvHeads, headDim } = this.config;
     const { T, B } = this.key;
     const group = heads / kvHeads;
-    const q = this.#rotated(x, layer.q, heads);
-    const k = g.reshape(this.#rotated(x, layer.k, kvHeads), [T, B, kvHeads, headDim]);
+    const q = this.#rotated(x, layer.q, layer.qNorm, heads, rotates);
+    const k = g.reshape(this.#rotated(x, layer.k, layer.kNorm, kvHeads, rotates), [T, B, kvHeads, headDim]);
     const v = g.reshape(this.#linear(x, layer.v), [T, B, kvHeads, headDim]);
     const grouped = group === 1 ? q : g.transpose(g.reshape(q, [T, B, kvHeads, group, headDim]), [0, 3, 1, 2, 4]);
     const rows = g.reshape(grouped, [T * group, B, kvHeads, headDim]);
@@ -119,7 +123,8 @@ class LlamaTraining {
     let x = embedded;
     for (let i = 0; i < this.config.layers; i++) {
       const layer = layerNames(i);
-      x = g.add(x, this.#attention(this.#norm(x, this.weight(layer.inputNorm)), layer));
+      const rotates = !this.config.nopeLayers.includes(i);
+      x = g.add(x, this.#attention(this.#norm(x, this.weight(layer.inputNorm)), layer, rotates));
       x = g.add(x, this.#mlp(this.#norm(x, this.weight(layer.mlpNorm)), layer));
     }
     return { embedded, hidden: this.#norm(x, this.weight(FINAL_NORM)) };

@@ -9,6 +9,8 @@ export function layerNames(layer: number) {
     inputNorm: `${prefix}.input_layernorm.weight`,
     q: `${prefix}.self_attn.q_proj`,
     k: `${prefix}.self_attn.k_proj`,
+    qNorm: `${prefix}.self_attn.q_norm.weight`,
+    kNorm: `${prefix}.self_attn.k_norm.weight`,
     v: `${prefix}.self_attn.v_proj`,
     o: `${prefix}.self_attn.o_proj`,
     mlpNorm: `${prefix}.post_attention_layernorm.weight`,
