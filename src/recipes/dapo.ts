@@ -68,6 +68,11 @@ export const dapo = defineRecipe({
     'optimizer.finalLrFraction': { value: 1, source: 'constant schedule', status: 'paper' },
     maxSkippedUpdates: { value: 5, source: 'a safeguard of ours', status: 'assumed' },
     'validation.every': { value: 5, source: `${SCRIPT}: test_freq`, status: 'code' },
+    'validation.problems': {
+      value: 100,
+      source: 'our choice: a standard error of at most 5 points',
+      status: 'assumed',
+    },
     'checkpoint.every': { value: 5, source: `${SCRIPT}: save_freq`, status: 'code' },
     'checkpoint.keep': { value: 2, source: 'our retention', status: 'assumed' },
     'control.shuffledReward': { value: false, source: 'control arm, off', status: 'assumed' },

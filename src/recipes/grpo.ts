@@ -75,6 +75,11 @@ export const grpo = defineRecipe({
     'optimizer.finalLrFraction': { value: 1, source: 'constant schedule', status: 'code' },
     maxSkippedUpdates: { value: 5, source: 'a safeguard of ours', status: 'assumed' },
     'validation.every': { value: 10, source: 'our cadence', status: 'assumed' },
+    'validation.problems': {
+      value: 100,
+      source: 'our choice: a standard error of at most 5 points',
+      status: 'assumed',
+    },
     'checkpoint.every': { value: 10, source: 'our cadence', status: 'assumed' },
     'checkpoint.keep': { value: 2, source: 'our retention', status: 'assumed' },
     'control.shuffledReward': { value: false, source: 'control arm, off', status: 'assumed' },

@@ -71,6 +71,9 @@ export const rlConfigSchema = z
     maxSkippedUpdates: count().describe('Updates in a row with a non-finite loss or gradient before the run stops.'),
     validation: z.strictObject({
       every: z.number().int().min(0).describe('Iterations between validations (and at the end); 0: never.'),
+      problems: count().describe(
+        'Problems of a validation. Of a finite train split they are set apart, drawn by seed.',
+      ),
     }),
     checkpoint: z.strictObject({
       every: count().describe('Iterations between checkpoints (and at the end).'),

@@ -155,7 +155,7 @@ describe('trainRl: stop and resume', () => {
     const run = await MemoryRun.create(7);
     const result = await trainRl({
       ...{ policy: await openEchoPolicy(1), task: echoTask(), render: rendering, run },
-      config: rlConfig({ iterations: 4, validation: { every: 1 }, checkpoint: { every: 100, keep: 1 } }),
+      config: rlConfig({ iterations: 4, validation: { every: 1, problems: 10 }, checkpoint: { every: 100, keep: 1 } }),
       validate: (_policy, iteration) =>
         Promise.resolve({ score: scores[iteration - 1]!, metrics: { extra: iteration } }),
     });
