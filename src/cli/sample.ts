@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { HoneError } from '../core/index.js';
 import type { Sample, SampleParams } from '../engine/index.js';
 import { parseRow } from '../formats/index.js';
-import type { ChatMessage, ModelFolder } from '../model/index.js';
+import { type ChatMessage, encodeChat, type ModelFolder } from '../model/index.js';
 import { Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
@@ -86,7 +86,7 @@ function promptOf(asked: string | ChatMessage[], folder: ModelFolder, raw: boole
   const { chatTemplate, tokenizer } = folder;
   if (!raw && chatTemplate !== undefined) {
     const messages: ChatMessage[] = typeof asked === 'string' ? [{ role: 'user', content: asked }] : asked;
-    return tokenizer.encode(chatTemplate.render(messages, { addGenerationPrompt: true }));
+    return encodeChat(folder, messages, { addGenerationPrompt: true });
   }
   if (typeof asked !== 'string')
     throw new HoneError('usage', raw ? '--raw takes text, not messages' : 'the model has no chat template', {

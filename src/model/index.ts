@@ -19,7 +19,7 @@ export { loadTokenizer } from './tokenizer.js';
 export { createCharTokenizer, writeCharTokenizer } from './char-tokenizer.js';
 
 export { createChatTemplate, loadChatTemplate } from './chat-template.js';
-export { encodeChat, encodeChatForTraining, type TrainingChat } from './chat-encoding.js';
+export { encodeChat, encodeChatForTraining, encodePlain, type ChatModel, type TrainingChat } from './chat-encoding.js';
 export { checkTensors, copyTokenizerFiles, exportModel, loadModelConfig, loadModelFolder } from './folder.js';
 export { importGguf } from './gguf/import.js';
 export { importFromHub, type HubOptions } from './hub.js';

@@ -192,7 +192,8 @@ function sourceOf(examples: readonly Example[], options: Parsed, split: Split, s
   const at = (index: number): Problem => {
     const { id, problem, answer, solution } = examples[order(index)] as Example;
     const prompt = options.prompt.replaceAll('{problem}', () => problem);
-    return { id, prompt, answer, ...(solution === undefined ? {} : { data: { solution } }) };
+    const quoted = options.format === 'raw' ? { quoted: [problem] } : {};
+    return { id, prompt, ...quoted, answer, ...(solution === undefined ? {} : { data: { solution } }) };
   };
   return { size: examples.length, at };
 }
