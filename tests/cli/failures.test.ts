@@ -234,6 +234,51 @@ describe('the machine', () => {
   });
 });
 
+describe('work that is stuck', () => {
+  const stuck = (waiting: string): string => `export default {
+    name: 'stuck', description: 'a grader without an end', format: 'raw', alphabet: 'ab', suggestedMaxTokens: 4,
+    generate: (random) => ({ prompt: random.nextInt(0, 1) ? 'a' : 'b' }),
+    grade: () => { console.error('grading'); return new Promise(${waiting}); },
+  };`;
+
+  it.each([
+    ['one SIGTERM ends it after a while', ['SIGTERM'] as const, /no clean point came within 1 s/, /hone resume/],
+    ['a second Ctrl-C ends it at once', ['SIGINT', 'SIGINT'] as const, /stopped at once/, /hone resume/],
+  ])('%s, and the run is free again', async (_name, signals, cause, wayOut) => {
+    const cwd = await emptyFolder();
+    await writeFile(path.join(cwd, 'stuck.mjs'), stuck('(resolve) => setTimeout(resolve, 1e9)'));
+    const task = ['--task', './stuck.mjs', '--model', 'random:nano', '--set', 'validation.every=0'];
+    const stopped = await hone(['train', 'grpo', ...task, '--set', 'maxTokens=4', '--out', 'run'], {
+      cwd,
+      env: { HONE_STOP_SECONDS: '1' },
+      beside: async (child, printed) => {
+        await printed('grading');
+        for (const signal of signals) {
+          child.kill(signal);
+          if (signals.length > 1) await printed('stopping at the next clean point');
+        }
+      },
+    });
+    expectFailure(stopped, 130, cause, wayOut);
+    expect(await readdir(path.join(cwd, 'run'))).not.toContain('.lock');
+    expect((await ok(hone(['runs', 'show', 'run'], { cwd }))).stdout).toMatch(/, stopped/);
+  });
+
+  it('says so where nothing is left that could end it', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(path.join(cwd, 'stuck.mjs'), stuck('() => {}'));
+    const task = ['--task', './stuck.mjs', '--model', 'random:nano', '--set', 'validation.every=0'];
+    const ended = await hone(['train', 'grpo', ...task, '--set', 'maxTokens=4', '--out', 'run'], { cwd });
+    expectFailure(ended, 3, /never comes/, /settles/);
+    expect(await readdir(path.join(cwd, 'run'))).not.toContain('.lock');
+  });
+
+  it('refuses a time to stop that is none', async () => {
+    const finished = await hone(['recipes', 'list'], { env: { HONE_STOP_SECONDS: 'soon' } });
+    expectFailure(finished, 2, /HONE_STOP_SECONDS: must be a number of seconds/, /leave it out/);
+  });
+});
+
 function canMount(): boolean {
   if (process.getuid?.() !== 0) return false;
   const probe = path.join(tmpdir(), `hone-mount-${process.pid}`);
