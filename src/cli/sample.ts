@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { HoneError } from '../core/index.js';
 import type { Sample, SampleParams } from '../engine/index.js';
-import { parseRow } from '../formats/index.js';
+import { errorCode, parseRow } from '../formats/index.js';
 import { type ChatMessage, encodeChat, type ModelFolder } from '../model/index.js';
 import { Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
@@ -32,8 +32,7 @@ const messagesSchema: z.ZodType<ChatMessage[]> = z
 
 export async function runSample(options: SampleCommandOptions, io: Io): Promise<void> {
   const asked = await readAsked(options, io);
-  const scratch = new Scratch();
-  try {
+  await Scratch.with(async (scratch) => {
     const { source, folder } = await resolveModel(options.model, {
       scratch,
       warn: (line) => io.progress.note(line, 'warn'),
@@ -52,9 +51,7 @@ export async function runSample(options: SampleCommandOptions, io: Io): Promise<
     io.progress.end();
     io.signal.throwIfAborted();
     show(samples, folder, promptTokens.length, io);
-  } finally {
-    await scratch.dispose();
-  }
+  });
 }
 
 async function readAsked(options: SampleCommandOptions, io: Io): Promise<string | ChatMessage[]> {
@@ -73,7 +70,8 @@ async function readMessages(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new HoneError('input', 'cannot be read', {
+    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : 'cannot be read';
+    throw new HoneError('input', `${why} (--messages)`, {
       where: file,
       hint: 'Give a JSON file with [{"role": "user", "content": "..."}].',
       cause: error,

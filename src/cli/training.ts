@@ -8,7 +8,7 @@ import { renderingOf, trainRl, type Validation } from '../rl/index.js';
 import { type CheckpointState, type Json, type MetricsLine, type Run, writeReport } from '../runs/index.js';
 import { trainSft } from '../sft/index.js';
 import { type HeldOut, holdOut, loadTask, type ProblemSource, type Task, validateTask } from '../tasks/index.js';
-import { copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch, writeCheckpointModel } from './checkpoint-model.js';
+import { checkpointModel, copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
 import { type ResolvedModel, resolveModel } from './model-source.js';
@@ -70,9 +70,7 @@ async function modelOf(
   fromRun: { path: string; checkpoint: Checkpoint } | undefined,
 ): Promise<string> {
   if (fromRun === undefined) return settings.model;
-  const folder = await scratch.folder();
-  await writeCheckpointModel(fromRun.path, fromRun.checkpoint.folder, folder);
-  return folder;
+  return checkpointModel(fromRun.path, fromRun.checkpoint.folder, { scratch, given: fromRun.path });
 }
 
 async function checkGold(task: Task, seed: number, io: Io): Promise<void> {

@@ -86,6 +86,17 @@ describe('a model', () => {
     expectFailure(await evaluate('model', cwd), 3, /tokens|vocab/, /./);
   });
 
+  it('of a run is named as the user knows it', async () => {
+    const cwd = await emptyFolder();
+    await cp(path.join(base, 'run'), path.join(cwd, 'run'), { recursive: true });
+    await writeFile(path.join(cwd, 'run', 'model', 'tokenizer.json'), '{}');
+    const finished = await evaluate('run', cwd);
+    expectFailure(finished, 3, /^run\/model\/tokenizer\.json/, /./);
+    expect(finished.stderr).not.toContain(tmpdir());
+    const chat = await hone(['sample', '--model', 'run', '--messages', 'no.json'], { cwd });
+    expectFailure(chat, 3, /no\.json: there is no such file \(--messages\)/, /role/);
+  });
+
   it('that is a pickle', async () => {
     const { cwd, model } = await modelCopy();
     await rm(path.join(model, 'model.safetensors'));
@@ -116,7 +127,26 @@ describe('data', () => {
   });
 });
 
+describe('a file that is not there', () => {
+  it.each([
+    ['of a task', ['eval', 'jsonl', '--task-option', 'train=x.jsonl'], /x\.jsonl: .*task option train/, /train=FILE/],
+    ['of a preset', ['eval', 'gsm8k', '--task-option', 'data=d'], /gsm8k_test\.jsonl: .*task option test/, /data=DIR/],
+    ['of chats', ['train', 'sft', '--data', 'x.jsonl'], /x\.jsonl: there is no such file \(--data\)/, /messages/],
+  ])('%s is missed before the model is loaded', async (_name, args, cause, wayOut) => {
+    const finished = await hone([...args, '--model', path.join(base, 'model')], { cwd: await emptyFolder() });
+    expectFailure(finished, 3, cause, wayOut);
+    expect(finished.stderr).not.toMatch(/loading the model|ENOENT/);
+  });
+});
+
 describe('an option', () => {
+  it('of eval that asks for the same answer twice, before the model is loaded', async () => {
+    const args = ['eval', 'last-digit', '--model', 'model', '--k', '2', '--temperature', '0'];
+    const finished = await hone(args, { cwd: base });
+    expectFailure(finished, 2, /--k: greedy decoding gives the same answer 2 times/, /--temperature above 0/);
+    expect(finished.stderr).not.toContain('loading the model');
+  });
+
   const start = (args: string[]): Promise<Finished> => hone([...args, '--out', path.join(base, 'never')]);
 
   it('of a recipe that does not exist', async () => {
