@@ -102,6 +102,12 @@ const CASES: Case[] = [
     build: (g, x) => g.node('Gemm', x, { transB: 1 }),
   },
   { op: 'Gemm', name: 'with C', shapes: [[3, 4], [4, 5], [5]], build: (g, x) => g.node('Gemm', x) },
+  {
+    op: 'Gemm',
+    name: 'transB with a bias',
+    shapes: [[3, 4], [5, 4], [5]],
+    build: (g, [x, weight, bias]) => g.linear(x as Value, weight as Value, bias),
+  },
   fused({}, [2, 3, 4], [2, 4, 5]),
   fused({ transB: 1 }, [2, 3, 3, 4], [2, 3, 5, 4]),
   fused({ transBatchB: 1 }, [2, 2, 3, 4], [4, 2, 2, 5]),

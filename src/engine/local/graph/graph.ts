@@ -33,7 +33,10 @@ export class Graph {
   #count = 0;
   readonly #scalars = new Map<string, Value>();
 
-  #value(dtype: DType, shape: Shape, name = `v${this.#count++}`): Value {
+  /** @param prefix begins the names of its values, so that graphs made of one another's nodes do not clash */
+  constructor(private readonly prefix = 'v') {}
+
+  #value(dtype: DType, shape: Shape, name = `${this.prefix}${this.#count++}`): Value {
     return { name, dtype, shape };
   }
 
@@ -106,9 +109,9 @@ export class Graph {
     return this.node('ReduceSum', [a], { over });
   }
 
-  /** x [N, K] times w^T, w [M, K] as Hugging Face stores it. */
-  linear(x: Value, weight: Value): Value {
-    return this.node('Gemm', [x, weight], { transB: 1 });
+  /** x [N, K] times w^T, w [M, K] as Hugging Face stores it, plus a bias [M] where there is one. */
+  linear(x: Value, weight: Value, bias?: Value): Value {
+    return this.node('Gemm', bias ? [x, weight, bias] : [x, weight], { transB: 1 });
   }
 
   /**
