@@ -16,6 +16,7 @@ export {
   type TensorInfo,
   type TensorSource,
 } from './safetensors.js';
+export { readTensors } from './tensors.js';
 export { loadTokenizer } from './tokenizer.js';
 export { createCharTokenizer, writeCharTokenizer } from './char-tokenizer.js';
 
