@@ -57,7 +57,7 @@ export async function buildProgram(args: readonly string[], io: Io): Promise<Com
     .enablePositionalOptions()
     .addHelpText(
       'after',
-      '\nExamples:\n  $ hone quickstart\n  $ hone train grpo --model tiny --task countdown\n  $ hone train --help',
+      '\nExamples:\n  $ hone quickstart\n  $ hone train sft --model tiny --task countdown --out runs/warm\n  $ hone train --help',
     );
   const wanted = requested(args);
   for (const entry of COMMANDS) {
