@@ -138,7 +138,9 @@ describe('datasetTask', () => {
   });
 
   it('says what is missing', () => {
-    expect(() => datasetTask({ train: join(folder, 'absent.jsonl') }).problems('train', 0)).toThrow(/there is no such data file/);
+    expect(() => datasetTask({ train: join(folder, 'absent.jsonl') }).problems('train', 0)).toThrow(
+      /there is no such data file/,
+    );
     expect(() => datasetTask({})).toThrow(/option train: has no train file/);
     expect(() => datasetTask({ test: write('t.jsonl', sums(1)) }).problems('train', 0)).toThrow(/has no train file/);
     expect(() => datasetTask({ prompt: 'no place' })).toThrow(/option prompt: has no \{problem\}/);
