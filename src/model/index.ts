@@ -23,6 +23,17 @@ export { createChatTemplate, loadChatTemplate } from './chat-template.js';
 export { encodeChat, encodeChatForTraining, type TrainingChat } from './chat-encoding.js';
 export { checkTensors, copyTokenizerFiles, exportModel, loadModelConfig, loadModelFolder } from './folder.js';
 export { importGguf } from './gguf/import.js';
+export { exportGguf, type GgufExportType } from './gguf/export.js';
 export { importFromHub, type HubOptions } from './hub.js';
 export { importModel } from './import.js';
 export { modelInfo, type ModelSummary } from './info.js';
+export {
+  checkAdapterFits,
+  loraScale,
+  mergeLoraInto,
+  readPeftAdapter,
+  writePeftAdapter,
+  type LoraPair,
+  type PeftAdapter,
+  type PeftAdapterSource,
+} from './peft.js';

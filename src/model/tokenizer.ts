@@ -16,7 +16,7 @@ import {
 import type { Tokenizer } from './types.js';
 
 /** The largest published tokenizer.json (262,144 tokens) is 33 MB. */
-const MAX_TOKENIZER_BYTES = 64 * 1024 * 1024;
+export const MAX_TOKENIZER_BYTES = 64 * 1024 * 1024;
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 /** Time for one `encode` under regular expressions that came with the file. Other work is linear in the text. */
 const ENCODE_LIMIT_MS = 5000;

@@ -54,10 +54,26 @@ export function tensorOf<D extends keyof ArrayOf>(ort: Ort, dtype: D, shape: Sha
 
 /** A graph made ready to run. Not for concurrent use: `run` blocks the calling thread until the result is there. */
 export class CompiledGraph {
+  readonly #inputs: ReadonlySet<string>;
+  readonly #outputs: ReadonlySet<string>;
+
   private constructor(
     private readonly session: InferenceSession,
     private readonly options: SessionOptions,
-  ) {}
+  ) {
+    this.#inputs = new Set(session.inputNames);
+    this.#outputs = new Set(session.outputNames);
+  }
+
+  /** Whether it has an input of this name. */
+  reads(name: string): boolean {
+    return this.#inputs.has(name);
+  }
+
+  /** Whether it has an output of this name. */
+  gives(name: string): boolean {
+    return this.#outputs.has(name);
+  }
 
   static async compile(graph: Graph, options: SessionOptions): Promise<CompiledGraph> {
     const ort = await loadOrt();

@@ -105,7 +105,7 @@ async function ropeScaling(file: GgufFile, config: ModelConfig): Promise<Llama3R
 }
 
 /** What each rotary frequency is divided by under Llama 3.1's scaling, [headDim / 2]. */
-function llama3Divisors(scaling: Llama3RopeScaling, config: ModelConfig): number[] {
+export function llama3Divisors(scaling: Llama3RopeScaling, config: ModelConfig): number[] {
   const { factor, lowFreqFactor: low, highFreqFactor: high, originalMaxContext } = scaling;
   return Array.from({ length: config.headDim / 2 }, (_, i) => {
     const wavelength = 2 * Math.PI * config.ropeTheta ** ((2 * i) / config.headDim);

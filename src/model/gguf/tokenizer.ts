@@ -28,7 +28,7 @@ interface PreTokenization {
 }
 
 /** How text is split before merging, by tokenizer.ggml.pre (llama.cpp, src/llama-vocab.cpp). */
-const PRE_TOKENIZATIONS: ReadonlyMap<string, PreTokenization> = new Map([
+export const PRE_TOKENIZATIONS: ReadonlyMap<string, PreTokenization> = new Map([
   ['gpt-2', { preTokenizer: byteLevel(true) }],
   [
     'smollm',

@@ -33,7 +33,10 @@ export class Graph {
   #count = 0;
   readonly #scalars = new Map<string, Value>();
 
-  #value(dtype: DType, shape: Shape, name = `v${this.#count++}`): Value {
+  /** @param prefix begins the names of its values, so that graphs made of one another's nodes do not clash */
+  constructor(private readonly prefix = 'v') {}
+
+  #value(dtype: DType, shape: Shape, name = `${this.prefix}${this.#count++}`): Value {
     return { name, dtype, shape };
   }
 

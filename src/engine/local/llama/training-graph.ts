@@ -1,29 +1,24 @@
-import { llamaTensorShapes, type ModelConfig } from '../../../model/index.js';
+import type { ModelConfig } from '../../../model/index.js';
 import { addGradients } from '../graph/autodiff.js';
 import { Graph } from '../graph/graph.js';
+import { splitGraph, type Split } from '../graph/split.js';
 import type { Value } from '../graph/values.js';
 import { ropeTables } from './rope.js';
-import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs } from './weights.js';
+import { EMBEDDING, FINAL_NORM, layerNames, LM_HEAD, WeightInputs, type GraphModel } from './weights.js';
 
-/** Which graph: a batch of B sequences padded to T tokens, and what it computes. */
-export interface TrainingGraphKey {
+/** A batch of B sequences padded to T tokens. */
+export interface BodyShape {
   T: number;
   B: number;
-  /** Full-vocabulary entropy as an output, and its coefficient as an input of the backward pass. */
-  entropy: boolean;
-  backward: boolean;
 }
 
-/** Names of the graph's inputs and outputs besides the weights. */
+/** Names of the graphs' inputs and outputs besides the weights and what the forward graph carries over. */
 export const IO = {
   ids: 'ids',
-  targets: 'targets',
-  inverseTemperature: 'inverse_temperature',
-  logprobs: 'logprobs',
-  entropy: 'entropy',
-  logits: 'logits',
-  dLogprobs: 'd_logprobs',
-  dEntropy: 'd_entropy',
+  hidden: 'hidden',
+  dHidden: 'd_hidden',
+  /** Gradient of the embedded tokens, one row each. */
+  dEmbedded: 'd_embedded',
   /** Input: the gradient so far. Output: with this batch's added. */
   accumulator: (name: string) => `acc.${name}`,
   gradient: (name: string) => `grad.${name}`,
@@ -35,6 +30,7 @@ export const IO = {
  */
 class LlamaTraining {
   readonly g = new Graph();
+  readonly config: ModelConfig;
   readonly weight: (name: string) => Value;
   readonly #linear: (x: Value, module: string) => Value;
   readonly #N: number;
@@ -42,12 +38,14 @@ class LlamaTraining {
   readonly #mask: Value;
 
   constructor(
-    readonly config: ModelConfig,
-    readonly key: TrainingGraphKey,
+    model: GraphModel,
+    readonly key: BodyShape,
   ) {
+    const { config } = model;
+    this.config = config;
     const { T, B } = key;
     this.#N = T * B;
-    const inputs = new WeightInputs(this.g, llamaTensorShapes(config));
+    const inputs = new WeightInputs(this.g, model);
     this.weight = inputs.weight;
     this.#linear = inputs.linear;
     // RotaryEmbedding takes the first axis as its batch; its check wants as many table rows as the second axis has.
@@ -118,59 +116,63 @@ class LlamaTraining {
     return this.#linear(g.mul(silu, this.#linear(x, layer.up)), layer.down);
   }
 
-  /** Logits [N, V], divided by the temperature. */
-  logits(): Value {
+  /** Embedded tokens, and what the LM head reads, both [N, H]. */
+  hidden(): { embedded: Value; hidden: Value } {
     const g = this.g;
-    const ids = g.input(IO.ids, 'int64', [this.#N]);
-    let x = g.node('Gather', [this.weight(EMBEDDING), ids]);
+    const embedded = g.node('Gather', [this.weight(EMBEDDING), g.input(IO.ids, 'int64', [this.#N])]);
+    let x = embedded;
     for (let i = 0; i < this.config.layers; i++) {
       const layer = layerNames(i);
       const rotates = !this.config.nopeLayers.includes(i);
       x = g.add(x, this.#attention(this.#norm(x, this.weight(layer.inputNorm)), layer, rotates));
       x = g.add(x, this.#mlp(this.#norm(x, this.weight(layer.mlpNorm)), layer));
     }
-    const logits = g.linear(this.#norm(x, this.weight(FINAL_NORM)), this.weight(headName(this.config)));
-    return g.mul(logits, g.input(IO.inverseTemperature, 'float32', []));
+    return { embedded, hidden: this.#norm(x, this.weight(FINAL_NORM)) };
   }
 }
 
 /**
- * Builds the forward graph, or the fused forward and backward graph.
- *
- * Inputs: every weight; `ids` int64 [T*B], time-major; `targets` int64 [T*B, 1]; `inverse_temperature` scalar; for
- * backward `d_logprobs` and (with entropy) `d_entropy`, [T*B, 1], and `acc.<weight>` for every weight.
- * Outputs: `logprobs` and (with entropy) `entropy`, [T*B, 1], in nats; for backward `grad.<weight>`.
+ * Builds the forward graph up to the LM head.
+ * Inputs: every weight but the head's; `ids` int64 [T*B], time-major. Output: `hidden` [T*B, H], normalised.
  */
-export function trainingGraph(config: ModelConfig, key: TrainingGraphKey): Graph {
-  const model = new LlamaTraining(config, key);
-  const g = model.g;
-  const N = key.T * key.B;
-  const logprobs_NV = g.node('LogSoftmax', [model.logits()]);
-  const logprob = g.node('GatherElements', [logprobs_NV, g.input(IO.targets, 'int64', [N, 1])]);
-  g.output(IO.logprobs, logprob);
-  const entropy = key.entropy ? g.neg(g.sum(g.mul(g.node('Exp', [logprobs_NV]), logprobs_NV), [1])) : undefined;
-  if (entropy) g.output(IO.entropy, entropy);
-  if (!key.backward) return g;
-
-  const seeds: [Value, Value][] = [[logprob, g.input(IO.dLogprobs, 'float32', [N, 1])]];
-  if (entropy) seeds.push([entropy, g.input(IO.dEntropy, 'float32', [N, 1])]);
-  const names = [...llamaTensorShapes(config)];
-  const gradients = addGradients(
-    g,
-    seeds,
-    names.map(([name]) => model.weight(name)),
-  );
-  for (const [name, shape] of names) {
-    const gradient = gradients.get(name);
-    if (!gradient) throw new Error(`no gradient reaches ${name}`);
-    g.output(IO.gradient(name), g.addInto(g.input(IO.accumulator(name), 'float32', shape), gradient));
-  }
-  return g;
+export function bodyGraph(decoder: GraphModel, shape: BodyShape): Graph {
+  const model = new LlamaTraining(decoder, shape);
+  model.g.output(IO.hidden, model.hidden().hidden);
+  return withoutIdleInputs(model.g);
 }
 
-/** Builds the forward graph whose output `logits`, [T*B, V], is everything the model says: for comparing models. */
-export function logitsGraph(config: ModelConfig, { T, B }: Pick<TrainingGraphKey, 'T' | 'B'>): Graph {
-  const model = new LlamaTraining(config, { T, B, entropy: false, backward: false });
-  model.g.output(IO.logits, model.logits());
-  return model.g;
+/**
+ * Builds the forward graph of `bodyGraph` with what the backward one needs as further outputs, and the backward graph.
+ * Backward inputs: the weights, what is carried over, `d_hidden` [T*B, H], and `acc.<weight>` for every trained weight;
+ * outputs: `d_embedded` [T*B, H] if the embedding is trained, and `grad.<weight>` for the other trained weights.
+ */
+export function bodyGraphs(decoder: GraphModel, shape: BodyShape, trained: ReadonlySet<string>): Split {
+  const model = new LlamaTraining(decoder, shape);
+  const g = model.g;
+  const { embedded, hidden } = model.hidden();
+  const forwardNodes = g.nodes.length;
+  g.output(IO.hidden, hidden);
+
+  const names = [...decoder.shapes.keys()].filter(
+    (name) => trained.has(name) && name !== EMBEDDING && name !== LM_HEAD,
+  );
+  const sources = names.map((name) => model.weight(name));
+  const wanted = trained.has(EMBEDDING) ? [embedded, ...sources] : sources;
+  const gradients = addGradients(g, [[hidden, g.input(IO.dHidden, 'float32', hidden.shape)]], wanted);
+  const gradient = (value: Value): Value => {
+    const found = gradients.get(value.name);
+    if (!found) throw new Error(`no gradient reaches ${value.name}`);
+    return found;
+  };
+  if (trained.has(EMBEDDING)) g.output(IO.dEmbedded, gradient(embedded));
+  for (const weight of sources) {
+    const accumulator = g.input(IO.accumulator(weight.name), 'float32', weight.shape);
+    g.output(IO.gradient(weight.name), g.addInto(accumulator, gradient(weight)));
+  }
+  return splitGraph(g, forwardNodes);
+}
+
+/** Inputs that nothing reads need not be fed. */
+function withoutIdleInputs(g: Graph): Graph {
+  return splitGraph(g, g.nodes.length).first;
 }
