@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadTokenizer } from '../../src/model/index.js';
+import { ggufTokenizerMetadata } from '../../src/model/gguf/export-tokenizer.js';
+import { writeGguf } from '../../src/model/gguf/writer.js';
 import { differences, readGolden, runPeer, tokenizerDigest, writeGgufTokenizer } from '../model/peers.js';
 import { SMOLLM2_STRINGS, variedStrings } from '../model/strings.js';
 import type { Check, CheckContext, CheckResult } from '../types.js';
@@ -20,14 +22,14 @@ export interface TokenizerGolden {
 
 /** A tokenizer in a folder, the golden file of its ids, and what else Python is to hold against it. */
 export interface RealTokenizer {
-  name: 'smollm2' | 'qwen';
+  name: 'smollm2' | 'qwen' | 'qwenThroughGguf';
   folder: string;
   golden: string;
   /** Arguments of tokenizer_ids.py. */
   peers: string[];
 }
 
-/** The tokenizers whose files were given: SmolLM2's rebuilt from the GGUF, Qwen's as its folder has it. */
+/** The tokenizers whose files were given: SmolLM2's rebuilt from the GGUF, Qwen's as its folder has it and rebuilt. */
 export async function realTokenizers({
   smollm2,
   qwen,
@@ -42,9 +44,26 @@ export async function realTokenizers({
   if (qwen !== undefined) {
     const ranks = join(qwen, 'qwen.tiktoken');
     const peers = existsSync(ranks) ? ['--tiktoken', ranks] : [];
-    found.push({ name: 'qwen', folder: qwen, golden: 'qwen-tokenizer.json', peers });
+    const real: RealTokenizer = { name: 'qwen', folder: qwen, golden: 'qwen-tokenizer.json', peers };
+    const rebuilt = { ...real, name: 'qwenThroughGguf', folder: await throughGguf(scratch, real) } as const;
+    found.push(real, rebuilt);
   }
   return found;
+}
+
+/** Tokens of Qwen's embedding. */
+const QWEN_ROWS = 151_936;
+
+/** The tokenizer of a folder after a detour through the metadata of a GGUF file. */
+async function throughGguf(scratch: string, { name, folder }: RealTokenizer): Promise<string> {
+  const [file, out] = [join(scratch, `${name}-vocabulary.gguf`), join(scratch, `${name}-from-gguf`)];
+  const model = [
+    ['general.architecture', { string: 'qwen3' }],
+    ['qwen3.context_length', { u32: 4096 }],
+  ] as const;
+  await writeGguf(file, new Map([...model, ...(await ggufTokenizerMetadata(folder, QWEN_ROWS))]), []);
+  await writeGgufTokenizer(file, out);
+  return out;
 }
 
 export const REAL_STRINGS = variedStrings(SMOLLM2_STRINGS.seed, SMOLLM2_STRINGS.count);

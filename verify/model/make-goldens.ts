@@ -24,7 +24,7 @@ async function makeGoldens(python: string, smollm2: string, qwen: string, scratc
 
   await write('templates.json', await templateDigests(python, scratch, templateCases()));
   for (const real of await realTokenizers({ smollm2, qwen, scratch }))
-    await write(real.golden, await tokenizerDigests(python, scratch, real));
+    if (real.name !== 'qwenThroughGguf') await write(real.golden, await tokenizerDigests(python, scratch, real));
   await write('smollm2-gguf.json', await liveHashes(python, smollm2, scratch));
 
   const [input, out] = [join(scratch, 'tiny-strings.json'), join(golden, 'tiny-tokenizers')];
