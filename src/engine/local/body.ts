@@ -1,30 +1,40 @@
 import { Arena } from './arena.js';
 import type { Value } from './graph/values.js';
-import { bodyGraph, bodyGraphs, IO, type BodyShape } from './llama/training-graph.js';
+import { IO, layerGraph, layerGraphs, type BatchShape } from './llama/layer-graph.js';
+import { EMBEDDING, inLayer, tensorsOfLayer } from './llama/weights.js';
 import type { Parameters } from './parameters.js';
 import type { SessionCache } from './session-cache.js';
-import { CompiledGraph, loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
+import { CompiledGraph, type SessionOptions, type Tensor } from './session.js';
 
 /** A forward pass whose backward pass is still to come; good until the next pass of the same body. */
 export interface HeldBatch {
-  shape: BodyShape;
-  /** Hidden states after the final norm, [T * B, H], time-major. */
+  shape: BatchShape;
+  /** What the LM head reads, before the final norm: [T * B, H], time-major. */
   hidden: Float32Array;
   /** For the caller to fill with the derivative of the loss by `hidden`, [T * B, H]. */
   dHidden: Float32Array;
-  /** Everything the backward graph reads besides weights and gradients. */
-  feeds: Record<string, Tensor>;
-  /** Where the backward graph puts the gradient of the embedded tokens, [T * B, H]. */
-  dEmbedded: Tensor;
+  /** What goes into each layer and out of the last, [T * B, H] each. */
+  stream: Tensor[];
+  /** Further activations of each layer, by name in the backward graph. */
+  carried: Record<string, Tensor>[];
+  /** Gradients on their way back, [T * B, H]: two to take turns, the first of them dHidden. */
+  gradients: [Tensor, Tensor];
 }
 
 type Pass = 'forward' | 'hold' | 'backward';
 
-/** Runs the decoder up to the LM head, forward and backward. Activations live in one arena that all shapes share. */
+/**
+ * Runs the layers of the decoder, forward and backward, one graph run a layer: layers of one kind share their graphs,
+ * and no graph holds more than one layer's temporaries. Activations live in one arena that all batch shapes share.
+ */
 export class Body {
   readonly #arena = new Arena();
   readonly #carried = new Map<string, readonly Value[]>();
   readonly #trained: ReadonlySet<string>;
+  /** For each layer the first of its kind, whose graphs it runs. */
+  readonly #models: readonly number[];
+  /** Of each layer's tensors, the name and the one that its graph has for it. */
+  readonly #names: readonly (readonly (readonly [name: string, inGraph: string])[])[];
 
   constructor(
     private readonly parameters: Parameters,
@@ -32,91 +42,126 @@ export class Body {
     private readonly options: SessionOptions,
   ) {
     this.#trained = new Set(parameters.trained().keys());
+    const layers = Array.from({ length: parameters.config.layers }, (_, layer) => tensorsOfLayer(parameters, layer));
+    const kinds = layers.map((names, layer) => this.#kind(names, layer));
+    this.#models = kinds.map((kind) => kinds.indexOf(kind));
+    this.#names = layers.map((names, layer) =>
+      names.map((name) => [name, inLayer(name, layer, this.#models[layer] as number)] as const),
+    );
   }
 
-  /** Bytes that a session keeps after its largest run: activations of a layer or two. */
-  #estimateBytes({ T, B }: BodyShape, pass: Pass): number {
+  /** Layers differ in their tensors (adapters may be on some only) and in whether they rotate. */
+  #kind(names: readonly string[], layer: number): string {
+    const own = names.map((name) => inLayer(name, layer, 0));
+    return `${own.join()} ${this.parameters.config.nopeLayers.includes(layer)}`;
+  }
+
+  /** Bytes that a session keeps after its largest run: temporaries of one layer. */
+  #estimateBytes({ T, B }: BatchShape, pass: Pass): number {
     const { hiddenSize, mlpSize, heads } = this.parameters.config;
-    const rows = pass === 'backward' ? 12 * hiddenSize + 8 * mlpSize + 4 * heads * T : 6 * hiddenSize + 3 * mlpSize;
-    return 4 * T * B * rows;
+    const [hidden, mlp, maps] = pass === 'backward' ? [12, 6, 3] : [6, 3, 2];
+    return 4 * T * B * (hidden * hiddenSize + mlp * mlpSize + maps * heads * T);
   }
 
-  #session({ T, B }: BodyShape, pass: Pass): Promise<CompiledGraph> {
+  #session({ T, B }: BatchShape, model: number, pass: Pass): Promise<CompiledGraph> {
     const compile = (): Promise<CompiledGraph> => {
-      if (pass === 'forward') return CompiledGraph.compile(bodyGraph(this.parameters, { T, B }), this.options);
-      const { first, second } = bodyGraphs(this.parameters, { T, B }, this.#trained);
+      if (pass === 'forward') return CompiledGraph.compile(layerGraph(this.parameters, model, { T, B }), this.options);
+      const { first, second } = this.#graphs({ T, B }, model);
       return CompiledGraph.compile(pass === 'hold' ? first : second, this.options);
     };
-    return this.sessions.get(`${pass} ${T} ${B}`, this.#estimateBytes({ T, B }, pass), compile);
+    return this.sessions.get(`${pass} ${model} ${T} ${B}`, this.#estimateBytes({ T, B }, pass), compile);
   }
 
-  #carriedBy({ T, B }: BodyShape): readonly Value[] {
-    const key = `${T} ${B}`;
-    const carried = this.#carried.get(key) ?? bodyGraphs(this.parameters, { T, B }, this.#trained).carried;
+  #graphs(shape: BatchShape, model: number) {
+    return layerGraphs(this.parameters, model, shape, (name) => this.#trained.has(name));
+  }
+
+  #carriedBy({ T, B }: BatchShape, model: number): readonly Value[] {
+    const key = `${model} ${T} ${B}`;
+    const carried = this.#carried.get(key) ?? this.#graphs({ T, B }, model).carried;
     this.#carried.set(key, carried);
     return carried;
   }
 
-  /** The weights that a graph reads; the LM head's own matrix is none of them. */
-  #weights(graph: CompiledGraph): Record<string, Tensor> {
-    return Object.fromEntries(Object.entries(this.parameters.tensors).filter(([name]) => graph.reads(name)));
+  /** Tensors of a layer under the names that its graph has for them. */
+  #ofLayer(layer: number, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+    const found: Record<string, Tensor> = {};
+    for (const [name, inGraph] of this.#names[layer] ?? []) {
+      const tensor = tensors[name];
+      if (tensor) found[inGraph] = tensor;
+    }
+    return found;
   }
 
-  /** @param ids time-major, [T * B]. @returns hidden states after the final norm, [T * B, H] */
-  async forward(shape: BodyShape, ids: BigInt64Array): Promise<Float32Array> {
-    const ort = await loadOrt();
-    const graph = await this.#session(shape, 'forward');
-    const [hidden] = (await this.#arena.carve([this.#hiddenShape(shape)])) as [Tensor];
-    const feeds = { ...this.#weights(graph), [IO.ids]: tensorOf(ort, 'int64', [ids.length], ids) };
-    await graph.run(feeds, { [IO.hidden]: hidden });
-    return hidden.data as Float32Array;
-  }
-
-  #hiddenShape({ T, B }: BodyShape): [rows: number, width: number] {
+  #rows({ T, B }: BatchShape): [rows: number, width: number] {
     return [T * B, this.parameters.config.hiddenSize];
   }
 
+  /** Rows of the embedding, one for each token. */
+  #embed(ids: Int32Array, into: Tensor): void {
+    const H = this.parameters.config.hiddenSize;
+    const table = this.parameters.arrays.get(EMBEDDING) as Float32Array;
+    const rows = into.data as Float32Array;
+    ids.forEach((id, n) => rows.set(table.subarray(id * H, (id + 1) * H), n * H));
+  }
+
+  /** @param ids time-major, [T * B]. @returns what the LM head reads, before the final norm, [T * B, H] */
+  async forward(shape: BatchShape, ids: Int32Array): Promise<Float32Array> {
+    const rows = this.#rows(shape);
+    let [x, y] = (await this.#arena.carve([rows, rows])) as [Tensor, Tensor];
+    this.#embed(ids, x);
+    for (let layer = 0; layer < this.parameters.config.layers; layer++) {
+      const graph = await this.#session(shape, this.#models[layer] as number, 'forward');
+      await graph.run({ ...this.#ofLayer(layer, this.parameters.tensors), [IO.x]: x }, { [IO.y]: y });
+      [x, y] = [y, x];
+    }
+    return x.data as Float32Array;
+  }
+
   /** As `forward`, and keeps what `backward` needs. */
-  async hold(shape: BodyShape, ids: BigInt64Array): Promise<HeldBatch> {
-    const ort = await loadOrt();
-    const graph = await this.#session(shape, 'hold');
-    const values = this.#carriedBy(shape);
-    const rows = this.#hiddenShape(shape);
-    const [hidden, dHidden, dEmbedded, ...carried] = (await this.#arena.carve([
-      rows,
-      rows,
-      rows,
-      ...values.map((value) => value.shape),
-    ])) as [Tensor, Tensor, Tensor, ...Tensor[]];
-    const byName = Object.fromEntries(values.map(({ name }, i) => [name, carried[i] as Tensor]));
-    const feeds = { ...this.#weights(graph), [IO.ids]: tensorOf(ort, 'int64', [ids.length], ids) };
-    await graph.run(feeds, { [IO.hidden]: hidden, ...byName });
-    return {
-      shape,
-      hidden: hidden.data as Float32Array,
-      dHidden: dHidden.data as Float32Array,
-      feeds: { ...byName, [IO.dHidden]: dHidden },
-      dEmbedded,
-    };
+  async hold(shape: BatchShape, ids: Int32Array): Promise<HeldBatch> {
+    const { layers } = this.parameters.config;
+    const rows = this.#rows(shape);
+    const values = this.#models.map((model) => this.#carriedBy(shape, model));
+    const shapes = values.flat().map((value) => value.shape);
+    const tensors = await this.#arena.carve([...new Array<typeof rows>(layers + 3).fill(rows), ...shapes]);
+    const stream = tensors.splice(0, layers + 1);
+    const gradients = tensors.splice(0, 2) as [Tensor, Tensor];
+    const carried = values.map((list) => {
+      const own = tensors.splice(0, list.length);
+      return Object.fromEntries(list.map(({ name }, i) => [name, own[i] as Tensor]));
+    });
+    this.#embed(ids, stream[0] as Tensor);
+    for (let layer = 0; layer < layers; layer++) {
+      const graph = await this.#session(shape, this.#models[layer] as number, 'hold');
+      const [x, y] = [stream[layer] as Tensor, stream[layer + 1] as Tensor];
+      const feeds = { ...this.#ofLayer(layer, this.parameters.tensors), [IO.x]: x };
+      await graph.run(feeds, { ...carried[layer], [IO.y]: y });
+    }
+    const hidden = stream[layers]?.data as Float32Array;
+    return { shape, hidden, dHidden: gradients[0].data as Float32Array, stream, carried, gradients };
   }
 
   /**
-   * Adds the gradients of the batch's weights to `gradients`.
-   * @returns the gradient of the embedded tokens, [T * B, H], if the embedding is trained
+   * Adds the gradients of the layers' weights to `accumulators`.
+   * @returns the gradient of the embedded tokens, [T * B, H]
    */
-  async backward(held: HeldBatch, gradients: ReadonlyMap<string, Tensor>): Promise<Float32Array | undefined> {
-    const graph = await this.#session(held.shape, 'backward');
-    const feeds: Record<string, Tensor> = { ...this.#weights(graph), ...held.feeds };
-    const fetches: Record<string, Tensor> = {};
-    for (const [name, tensor] of gradients) {
-      if (!graph.reads(IO.accumulator(name))) continue;
-      feeds[IO.accumulator(name)] = tensor;
-      fetches[IO.gradient(name)] = tensor;
+  async backward(held: HeldBatch, accumulators: Readonly<Record<string, Tensor>>): Promise<Float32Array> {
+    let [dy, dx] = held.gradients;
+    for (let layer = this.parameters.config.layers - 1; layer >= 0; layer--) {
+      const graph = await this.#session(held.shape, this.#models[layer] as number, 'backward');
+      const feeds: Record<string, Tensor> = { ...held.carried[layer], [IO.x]: held.stream[layer] as Tensor, [IO.dy]: dy };
+      const fetches: Record<string, Tensor> = { [IO.dx]: dx };
+      for (const [name, tensor] of Object.entries(this.#ofLayer(layer, this.parameters.tensors)))
+        if (graph.reads(name)) feeds[name] = tensor;
+      for (const [name, tensor] of Object.entries(this.#ofLayer(layer, accumulators))) {
+        feeds[IO.accumulator(name)] = tensor;
+        fetches[IO.gradient(name)] = tensor;
+      }
+      await graph.run(feeds, fetches);
+      [dy, dx] = [dx, dy];
     }
-    const embedded = graph.gives(IO.dEmbedded);
-    if (embedded) fetches[IO.dEmbedded] = held.dEmbedded;
-    await graph.run(feeds, fetches);
-    return embedded ? (held.dEmbedded.data as Float32Array) : undefined;
+    return dy.data as Float32Array;
   }
 
   release(): void {

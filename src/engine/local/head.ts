@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../../model/index.js';
 import { headGraph, headLogitsGraph, HEAD_IO as IO, type HeadGraphKey } from './llama/head-graph.js';
-import { headName } from './llama/weights.js';
+import { FINAL_NORM, headName } from './llama/weights.js';
 import { bucketLength } from './micro-batches.js';
 import type { Parameters } from './parameters.js';
 import type { SessionCache } from './session-cache.js';
@@ -22,8 +22,8 @@ export interface HeadRow {
 export interface HeadBackward {
   coefficients: Coefficients;
   dHidden: Float32Array;
-  /** The matrix's gradient, if it is trained. */
-  accumulator: Tensor | undefined;
+  /** Gradients of matrix and norm, if they are trained. */
+  accumulators: { matrix: Tensor; gain: Tensor } | undefined;
 }
 
 interface Chunk {
@@ -84,6 +84,7 @@ export class Head {
         [IO.logprobs]: column(),
         ...(key.entropy ? { [IO.entropy]: column() } : {}),
         ...(key.backward ? { [IO.dHidden]: hidden() } : {}),
+        ...(key.weights ? { [IO.normed]: hidden() } : {}),
       },
     };
     this.#buffers.set(name, buffers);
@@ -103,16 +104,13 @@ export class Head {
     outputs: TokenOutputs,
     backward?: HeadBackward,
   ): Promise<void> {
-    const { vocabSize, hiddenSize } = this.#config;
-    const matrix = this.parameters.tensors[headName(this.#config)] as Tensor;
+    const { hiddenSize } = this.#config;
     for (const chunk of this.#chunks(rows)) {
       const key = {
-        rows: chunk.size,
-        vocabSize,
-        hiddenSize,
+        ...this.#shape(chunk.size),
         entropy: outputs.entropy !== undefined,
         backward: backward !== undefined,
-        weight: backward?.accumulator !== undefined,
+        weights: backward?.accumulators !== undefined,
       };
       const { graph, feeds, fetches } = await this.#chunk(key);
       const data = (name: string): Float32Array => (feeds[name] ?? fetches[name])?.data as Float32Array;
@@ -123,10 +121,10 @@ export class Head {
         targets[i] = BigInt(sequences[member]?.target[t] as number);
       });
       if (backward) this.#feedCoefficients(chunk.rows, backward.coefficients, data(IO.dLogprobs), feeds[IO.dEntropy]);
-      const accumulator = backward?.accumulator;
+      const sums = backward?.accumulators;
       await graph.run(
-        { ...feeds, [IO.matrix]: matrix, ...(accumulator ? { [IO.accumulator]: accumulator } : {}) },
-        { ...fetches, ...(accumulator ? { [IO.gradient]: accumulator } : {}) },
+        { ...feeds, ...this.#weights(), ...(sums ? { [IO.matrixSoFar]: sums.matrix, [IO.gainSoFar]: sums.gain } : {}) },
+        { ...fetches, ...(sums ? { [IO.dMatrix]: sums.matrix, [IO.dGain]: sums.gain } : {}) },
       );
       const [logprobs, entropy, dx] = [data(IO.logprobs), fetches[IO.entropy]?.data, fetches[IO.dHidden]?.data];
       chunk.rows.forEach(({ n, member, t }, i) => {
@@ -134,8 +132,18 @@ export class Head {
         if (outputs.entropy) (outputs.entropy[member] as Float32Array)[t] = (entropy as Float32Array)[i] as number;
         backward?.dHidden.set((dx as Float32Array).subarray(i * hiddenSize, (i + 1) * hiddenSize), n * hiddenSize);
       });
-      if (backward && accumulator) this.#addTargetRows(chunk.rows, feeds, accumulator, 1 / temperature);
+      if (sums) this.#addTargetRows(chunk.rows.length, feeds, data(IO.normed), sums.matrix);
     }
+  }
+
+  #shape(rows: number) {
+    const { vocabSize, hiddenSize, rmsEps } = this.#config;
+    return { rows, vocabSize, hiddenSize, rmsEps };
+  }
+
+  #weights(): Record<string, Tensor> {
+    const { tensors } = this.parameters;
+    return { [IO.matrix]: tensors[headName(this.#config)] as Tensor, [IO.gain]: tensors[FINAL_NORM] as Tensor };
   }
 
   /** Rows beyond the chunk's own keep a derivative of zero, and so add nothing to the matrix's gradient. */
@@ -153,21 +161,14 @@ export class Head {
     rows.forEach(({ member, t }, i) => (data[i] = dEntropy?.[member]?.[t] as number));
   }
 
-  /** The one-hot part of the matrix's gradient: dW[target] += dl x / T. */
-  #addTargetRows(
-    rows: readonly HeadRow[],
-    feeds: Record<string, Tensor>,
-    accumulator: Tensor,
-    inverseTemperature: number,
-  ): void {
+  /** The one-hot part of the matrix's gradient: dW[target] += dl x. */
+  #addTargetRows(count: number, feeds: Record<string, Tensor>, x: Float32Array, matrix: Tensor): void {
     const { hiddenSize } = this.#config;
-    const data = (name: string): Float32Array => feeds[name]?.data as Float32Array;
-    const [x, dl] = [data(IO.hidden), data(IO.dLogprobs)];
+    const dl = feeds[IO.dLogprobs]?.data as Float32Array;
     const targets = feeds[IO.targets]?.data as BigInt64Array;
-    const gradient = accumulator.data as Float32Array;
-    for (let i = 0; i < rows.length; i++) {
-      const factor = (dl[i] as number) * inverseTemperature;
-      if (factor === 0) continue;
+    const gradient = matrix.data as Float32Array;
+    for (let i = 0; i < count; i++) {
+      const factor = dl[i] as number;
       const [from, to] = [i * hiddenSize, Number(targets[i]) * hiddenSize];
       for (let j = 0; j < hiddenSize; j++)
         gradient[to + j] = (gradient[to + j] as number) + factor * (x[from + j] as number);
@@ -178,11 +179,9 @@ export class Head {
   async logits(rows: readonly HeadRow[], hidden: Float32Array, into: readonly Float32Array[]): Promise<void> {
     const ort = await loadOrt();
     const { vocabSize, hiddenSize } = this.#config;
-    const matrix = this.parameters.tensors[headName(this.#config)] as Tensor;
     for (const chunk of this.#chunks(rows)) {
-      const key = { rows: chunk.size, vocabSize, hiddenSize };
       const graph = await this.sessions.get(`logits ${chunk.size}`, 4 * chunk.size * vocabSize, () =>
-        CompiledGraph.compile(headLogitsGraph(key), this.options),
+        CompiledGraph.compile(headLogitsGraph(this.#shape(chunk.size)), this.options),
       );
       const x = tensorOf(ort, 'float32', [chunk.size, hiddenSize]);
       const logits = tensorOf(ort, 'float32', [chunk.size, vocabSize]);
@@ -191,7 +190,7 @@ export class Head {
       );
       const inverseTemperature = tensorOf(ort, 'float32', [], Float32Array.of(1));
       await graph.run(
-        { [IO.hidden]: x, [IO.matrix]: matrix, [IO.inverseTemperature]: inverseTemperature },
+        { ...this.#weights(), [IO.hidden]: x, [IO.inverseTemperature]: inverseTemperature },
         { [IO.logits]: logits },
       );
       const data = logits.data as Float32Array;

@@ -81,7 +81,7 @@ export class CompiledGraph {
       intraOpNumThreads: options.threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
+      graphOptimizationLevel: 'all', enableMemPattern: false,
       // Failures come back as exceptions; ONNX Runtime need not print them as well.
       logSeverityLevel: 4,
       // Several sessions live side by side; spinning pools would fight over the cores.

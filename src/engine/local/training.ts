@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
 import { Body, type HeldBatch } from './body.js';
 import { Head, type HeadRow } from './head.js';
-import { EMBEDDING, headName } from './llama/weights.js';
+import { EMBEDDING, FINAL_NORM, headName } from './llama/weights.js';
 import { planMicroBatches, type MicroBatch } from './micro-batches.js';
 import { Optimizer } from './optimizer.js';
 import { readArrays, zerosLike, type Arrays, type Parameters } from './parameters.js';
@@ -49,9 +49,9 @@ function rowsOf({ B, members }: MicroBatch, sequences: readonly { length: number
 }
 
 /** Time-major token ids of a batch, [T * B]; padding is 0. */
-function packIds({ T, B, members }: MicroBatch, rows: readonly Int32Array[]): BigInt64Array {
-  const packed = new BigInt64Array(T * B);
-  members.forEach((member, b) => rows[member]?.forEach((id, t) => (packed[t * B + b] = BigInt(id))));
+function packIds({ T, B, members }: MicroBatch, rows: readonly Int32Array[]): Int32Array {
+  const packed = new Int32Array(T * B);
+  members.forEach((member, b) => rows[member]?.forEach((id, t) => (packed[t * B + b] = id)));
   return packed;
 }
 
@@ -66,7 +66,7 @@ interface Held {
 
 /** Weights, gradients and optimiser state of one model, and the graphs that train it. One call at a time. */
 export class Training {
-  #gradients: Map<string, Tensor> | undefined;
+  #gradients: Record<string, Tensor> | undefined;
   readonly #optimizer: Optimizer;
   readonly #sessions: SessionCache;
   readonly #body: Body;
@@ -94,17 +94,17 @@ export class Training {
   /** Gradients of what training changes; zeros before the first backward pass. */
   gradients(): Arrays {
     if (!this.#gradients) return zerosLike(this.parameters.trained());
-    return new Map([...this.#gradients].map(([name, tensor]) => [name, tensor.data as Float32Array]));
+    return new Map(Object.entries(this.#gradients).map(([name, tensor]) => [name, tensor.data as Float32Array]));
   }
 
   /** Made on first use: a model that is never trained has no gradients to hold. */
-  async #gradientTensors(): Promise<Map<string, Tensor>> {
+  async #gradientTensors(): Promise<Record<string, Tensor>> {
     if (this.#gradients) return this.#gradients;
     this.parameters.assertOwn();
     const ort = await loadOrt();
     const tensor = (name: string, data: Float32Array): Tensor =>
       tensorOf(ort, 'float32', this.parameters.shapes.get(name) ?? [], data);
-    this.#gradients = new Map(
+    this.#gradients = Object.fromEntries(
       [...zerosLike(this.parameters.trained())].map(([name, data]) => [name, tensor(name, data)]),
     );
     return this.#gradients;
@@ -190,11 +190,13 @@ export class Training {
     const seeds = rows.filter((row) => isSeed(row, coefficients));
     if (seeds.length === 0) return;
     body.dHidden.fill(0);
-    const accumulator = gradients.get(headName(this.config));
-    const backward = { coefficients, dHidden: body.dHidden, accumulator };
+    const [matrix, gain] = [gradients[headName(this.config)], gradients[FINAL_NORM]];
+    const accumulators = matrix && gain ? { matrix, gain } : undefined;
+    const backward = { coefficients, dHidden: body.dHidden, accumulators };
     await this.#head.run(seeds, body.hidden, sequences, temperature, outputs, backward);
     const dEmbedded = await this.#body.backward(body, gradients);
-    if (dEmbedded) this.#addEmbeddedRows(batch, sequences, dEmbedded, gradients.get(EMBEDDING)?.data as Float32Array);
+    const embedding = gradients[EMBEDDING];
+    if (embedding) this.#addEmbeddedRows(batch, sequences, dEmbedded, embedding.data as Float32Array);
   }
 
   /** d embedding[id] += the gradient of every token with that id. */
@@ -215,7 +217,7 @@ export class Training {
   }
 
   zeroGrad(): void {
-    for (const { data } of this.#gradients?.values() ?? []) (data as Float32Array).fill(0);
+    for (const { data } of Object.values(this.#gradients ?? {})) (data as Float32Array).fill(0);
   }
 
   optimStep(options: OptimStep): OptimResult {

@@ -3,7 +3,13 @@ import type { OpName } from './ops.js';
 import type { Value } from './values.js';
 
 /** Ops of the first half that the second half repeats instead of being handed the result: views and single passes. */
-const REPEATED: ReadonlySet<OpName> = new Set(['Reshape', 'Mul', 'Sigmoid']);
+const REPEATED: ReadonlySet<OpName> = new Set([
+  'Reshape',
+  'Mul',
+  'Sigmoid',
+  'QuickGelu',
+  'SimplifiedLayerNormalization',
+]);
 
 /** Two graphs that together do what one did. */
 export interface Split {

@@ -37,15 +37,31 @@ export interface GraphModel {
   adapterScale: number;
 }
 
-/** Every weight of a model as an input of a graph, by Hugging Face name. */
+const layerPrefix = (layer: number): string => `model.layers.${layer}.`;
+
+/** Names of a layer's tensors, those of an adapter included. */
+export function tensorsOfLayer({ shapes }: GraphModel, layer: number): string[] {
+  return [...shapes.keys()].filter((name) => name.startsWith(layerPrefix(layer)));
+}
+
+/** The name that the tensor of one layer has in another. */
+export function inLayer(name: string, from: number, to: number): string {
+  return layerPrefix(to) + name.slice(layerPrefix(from).length);
+}
+
+/** Weights as inputs of a graph, by Hugging Face name. */
 export class WeightInputs {
   readonly #values: ReadonlyMap<string, Value>;
 
+  /** @param names which; default: all of the model's */
   constructor(
     private readonly g: Graph,
     private readonly model: GraphModel,
+    names: Iterable<string> = model.shapes.keys(),
   ) {
-    this.#values = new Map([...model.shapes].map(([name, shape]) => [name, g.input(name, 'float32', shape)]));
+    this.#values = new Map(
+      [...names].map((name) => [name, g.input(name, 'float32', model.shapes.get(name) as Shape)]),
+    );
   }
 
   readonly weight = (name: string): Value => {
