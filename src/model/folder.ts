@@ -7,6 +7,7 @@ import { llamaTensorShapes, parseModelConfig, toHfConfig, type ModelConfig } fro
 import { copyAtomically, pathKind, readJson, writeJson } from './files.js';
 import { parseWith } from './parse.js';
 import { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorSource } from './safetensors.js';
+import { checkShapes } from './tensors.js';
 import { loadTokenizer } from './tokenizer.js';
 import type { ModelFolder } from './types.js';
 
@@ -64,7 +65,6 @@ const REDUNDANT = /(^|\.)rotary_emb\.inv_freq$|^lm_head\.weight$/;
  * @throws HoneError('input') that names the first tensor that is missing, misshapen or has no place.
  */
 export function checkTensors(weights: SafetensorsFile, config: ModelConfig, where: string): void {
-  const present = new Set(weights.names());
   const shapes = llamaTensorShapes(config);
   const strange = weights.names().find((name) => !shapes.has(name) && !REDUNDANT.test(name));
   if (strange !== undefined)
@@ -72,19 +72,7 @@ export function checkTensors(weights: SafetensorsFile, config: ModelConfig, wher
       where,
       hint: 'The weights do not belong to this config.json, or the model has parts that hone does not compute.',
     });
-  for (const [name, shape] of shapes) {
-    if (!present.has(name))
-      throw new HoneError('input', `weights lack tensor ${name}`, {
-        where,
-        hint: 'The weights do not belong to this config.json, or a shard is missing.',
-      });
-    const found = weights.info(name).shape;
-    if (found.join() !== shape.join())
-      throw new HoneError('input', `tensor ${name} has shape [${found}], but config.json asks for [${shape}]`, {
-        where,
-        hint: 'The weights do not belong to this config.json.',
-      });
-  }
+  checkShapes(weights, shapes, where);
 }
 
 /** Copies tokenizer, chat template and generation files that `from` has next to the weights in `to`. */

@@ -81,11 +81,13 @@ export class CompiledGraph {
       intraOpNumThreads: options.threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      graphOptimizationLevel: 'all', enableMemPattern: false,
+      graphOptimizationLevel: 'all',
+      // A plan of the whole run's memory is one more block of it beside what the first run took.
+      enableMemPattern: false,
       // Failures come back as exceptions; ONNX Runtime need not print them as well.
       logSeverityLevel: 4,
-      // Several sessions live side by side; spinning pools would fight over the cores.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+      // Several sessions live side by side: their threads spin while a graph runs, and not between runs.
+      extra: { session: { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' } },
     });
     return new CompiledGraph(session, options);
   }

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import type { ModelConfig } from '../../model/index.js';
+import { type ModelConfig, readTensors } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
 import { Body, type HeldBatch } from './body.js';
 import { Head, type HeadRow } from './head.js';
 import { EMBEDDING, FINAL_NORM, headName } from './llama/weights.js';
 import { planMicroBatches, type MicroBatch } from './micro-batches.js';
 import { Optimizer } from './optimizer.js';
-import { readArrays, zerosLike, type Arrays, type Parameters } from './parameters.js';
+import { zerosLike, type Arrays, type Parameters } from './parameters.js';
 import { SessionCache } from './session-cache.js';
 import { loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
 
@@ -235,7 +235,7 @@ export class Training {
     const shapes = [...this.parameters.trained().keys()].map(
       (name) => [name, this.parameters.shapes.get(name) ?? []] as const,
     );
-    const weights = await readArrays(join(folder, WEIGHTS_FILE), new Map(shapes));
+    const weights = await readTensors(join(folder, WEIGHTS_FILE), new Map(shapes));
     const putMoments = await this.#optimizer.read(folder);
     this.parameters.set(weights);
     putMoments();
