@@ -16,6 +16,7 @@ import { saveAdapter } from './adapter.js';
 import { Parameters } from './parameters.js';
 import { Sampling, type SamplingHooks } from './sampling.js';
 import type { SessionOptions } from './session.js';
+import type { BatchShape } from './llama/layer-graph.js';
 import { defaultTokensPerMicroBatch } from './micro-batches.js';
 import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
 
@@ -139,8 +140,14 @@ export class Backend {
   }
 
   /** The forward pass of one micro-batch, kept for `backwardHeld`. */
-  hold(handle: number, sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
-    return this.#model(handle).training.hold(sequences, entropy, temperature);
+  hold(
+    handle: number,
+    sequences: Sequence[],
+    shape: BatchShape,
+    entropy: boolean,
+    temperature: number,
+  ): Promise<TokenOutputs> {
+    return this.#model(handle).training.hold(sequences, shape, entropy, temperature);
   }
 
   backwardHeld(handle: number, coefficients: Coefficients): Promise<void> {

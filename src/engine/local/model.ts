@@ -151,9 +151,9 @@ export class LocalModel implements TrainableModel {
     const lengths = sequences.map(({ input }) => input.length);
     const outputs: Outputs = { logprobs: [], ...(entropy ? { entropy: [] } : {}) };
     const results: LossResult[] = [];
-    for (const { members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
+    for (const { T, B, members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
       const part = members.map((member) => sequences[member] as Sequence);
-      const out = await this.channel.call('hold', [this.opened.handle, part, entropy, temperature]);
+      const out = await this.channel.call('hold', [this.opened.handle, part, { T, B }, entropy, temperature]);
       const result = loss.fn(
         out,
         members.map((member) => data[member] as Datum),
