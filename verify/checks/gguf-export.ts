@@ -8,7 +8,6 @@ import {
   exportGguf,
   importGguf,
   loadModelFolder,
-  openSafetensors,
   writeCharTokenizer,
   type GgufExportType,
 } from '../../src/model/index.js';

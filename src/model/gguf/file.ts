@@ -12,6 +12,7 @@ import { quantFormat } from './quants.js';
 /** Far above any Llama's; the library's own limits would let a damaged count allocate gigabytes. */
 const MAX_TENSORS = 100_000;
 const MAX_METADATA = 10_000;
+const MAX_ALIGNMENT = 2 ** 16;
 
 export interface GgufTensor {
   name: string;
@@ -48,6 +49,7 @@ export async function openGguf(file: string): Promise<GgufFile> {
   if (found?.kind !== 'file') throw new HoneError('input', 'there is no such file', { where: file });
   await checkPreamble(path, found.bytes);
   const header = await parseHeader(path);
+  checkAlignment(path, header.metadata['general.alignment']);
   if (!header.littleEndian) throw new HoneError('input', 'is big-endian, which is not supported', { where: path });
   const tensors = new Map<string, GgufTensor>();
   for (const info of header.tensorInfos) {
@@ -67,6 +69,14 @@ async function parseHeader(path: string) {
   } catch (error) {
     throw damaged(path, `has a damaged or truncated header (${messageOf(error).slice(0, 160)})`, error);
   }
+}
+
+/** The library rounds offsets up with 32-bit arithmetic, which only small powers of two survive. */
+function checkAlignment(path: string, value: unknown): void {
+  if (value === undefined) return;
+  const alignment = Number(value);
+  if (!(alignment >= 1 && alignment <= MAX_ALIGNMENT && Number.isInteger(Math.log2(alignment))))
+    throw damaged(path, `metadata general.alignment must be a power of two up to ${MAX_ALIGNMENT}`);
 }
 
 /** Magic, version and counts, before the library allocates by them. */
@@ -101,7 +111,7 @@ function locate(path: string, name: string, shape: number[], type: number, begin
   const values = shape.reduce((product, dim) => product * dim, 1);
   const bytes = (values / format.values) * format.bytes;
   const rows = (shape.at(-1) ?? 1) % format.values === 0;
-  if (!rows || !Number.isSafeInteger(bytes) || !Number.isSafeInteger(begin))
+  if (!rows || !Number.isSafeInteger(bytes) || !Number.isSafeInteger(begin) || begin < 0)
     throw damaged(path, `tensor ${name} has impossible shape [${shape.join(', ')}] for ${format.name}`);
   return { name, shape, dtype: format.name, type, begin, end: begin + bytes };
 }
