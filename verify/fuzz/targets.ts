@@ -24,6 +24,7 @@ import { ggufConfig } from '../../src/model/gguf/config.js';
 import { openGguf } from '../../src/model/gguf/file.js';
 import { ggufTokenizerFiles } from '../../src/model/gguf/tokenizer.js';
 import { parseTokenizerJson } from '../../src/model/tokenizer-json.js';
+import { BOMBS, runBomb } from './bombs.js';
 import { mutateBytes, mutateJson, mutateText } from './mutate.js';
 
 type Kind = 'bytes' | 'json' | 'text';
@@ -240,24 +241,32 @@ export interface Outcome {
 
 /**
  * Runs one case, a pure function of (seed, number) and the corpus, which is as before afterwards.
+ * @param number from 0 on; -1, -2, ... are the bombs, which no seed changes.
  * @param out a path where nothing is; what is written there is removed.
  */
 export async function runCase(seed: number, number: number, corpus: string, out: string): Promise<Outcome> {
+  const bomb = BOMBS[-1 - number];
+  if (bomb) return judged('bomb', bomb.name, out, () => runBomb(-1 - number, corpus, out));
   const draws = new RandomStream(seed, 'fuzz', number);
   const target = draws.pick(SCHEDULE);
   const [file, kind] = draws.pick(target.files);
   const path = join(corpus, file);
   const original = await readFile(path);
   await writeFile(path, MUTATIONS[kind](original, draws));
+  const outcome = await judged(target.name, file, out, () => target.load(corpus, out));
+  await writeFile(path, original);
+  return outcome;
+}
+
+async function judged(target: string, file: string, out: string, load: () => Promise<unknown>): Promise<Outcome> {
   try {
-    await target.load(corpus, out);
-    return { target: target.name, file, result: 'loaded', detail: '' };
+    await load();
+    return { target, file, result: 'loaded', detail: '' };
   } catch (error) {
-    if (error instanceof HoneError) return { target: target.name, file, result: 'refused', detail: error.message };
+    if (error instanceof HoneError) return { target, file, result: 'refused', detail: error.message };
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { target: target.name, file, result: 'defect', detail: detail.slice(0, 1500) };
+    return { target, file, result: 'defect', detail: detail.slice(0, 1500) };
   } finally {
-    await writeFile(path, original);
     await rm(out, { recursive: true, force: true });
   }
 }
