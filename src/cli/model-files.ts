@@ -47,12 +47,8 @@ export async function importCommand(source: string, { out, revision }: ImportOpt
 
 /** Runs `use` on the Hugging Face folder behind a model, which for a run is made for the occasion. */
 async function withFolder(model: string, io: Io, use: (folder: string) => Promise<void>): Promise<void> {
-  const scratch = new Scratch();
-  try {
-    await use(await modelFolder(model, { scratch, warn: (line) => io.progress.note(line, 'warn') }));
-  } finally {
-    await scratch.dispose();
-  }
+  const warn = (line: string): void => io.progress.note(line, 'warn');
+  await Scratch.with(async (scratch) => use(await modelFolder(model, { scratch, warn })));
 }
 
 export interface ExportOptions {

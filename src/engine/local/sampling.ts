@@ -242,7 +242,7 @@ export class Sampling {
 
   #compile(key: SamplingGraphKey, cache: SessionCache): Promise<CompiledGraph> {
     return cache.get(JSON.stringify(key), this.#estimateBytes(key), () =>
-      CompiledGraph.compile(samplingGraph(this.parameters.config, key), this.options),
+      CompiledGraph.compile(samplingGraph(this.parameters, key), this.options),
     );
   }
 

@@ -1,8 +1,7 @@
-import { llamaTensorShapes, type ModelConfig } from '../../../model/index.js';
 import { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/values.js';
 import { ropeTables } from './rope.js';
-import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs } from './weights.js';
+import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs, type GraphModel } from './weights.js';
 
 /** B rows of S new tokens each (S = 1: decoding; larger: prefill, right-padded) over caches of Tmax positions. */
 export interface SamplingGraphKey {
@@ -34,9 +33,10 @@ export const SAMPLING_IO = {
  * Outputs for the last token of each row: `logprobs` [B, V] at temperature 1, and `probabilities` [B, V] at the
  * row's temperature.
  */
-export function samplingGraph(config: ModelConfig, { B, S, Tmax }: SamplingGraphKey): Graph {
+export function samplingGraph(model: GraphModel, { B, S, Tmax }: SamplingGraphKey): Graph {
   const g = new Graph();
-  const { weight, linear } = new WeightInputs(g, llamaTensorShapes(config));
+  const { config } = model;
+  const { weight, linear } = new WeightInputs(g, model);
   const { heads, kvHeads, headDim } = config;
   const io = SAMPLING_IO;
   const lastPosition = g.input(io.lastPosition, 'int32', [B]);
