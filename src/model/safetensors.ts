@@ -191,7 +191,7 @@ async function readShards(folder: string, indexPath: string, json: unknown): Pro
   const shards = new Map<string, Map<string, Entry>>();
   for (const shard of new Set(Object.values(weight_map))) {
     if (!isPlainName(shard))
-      throw new HoneError('input', `shard name ${JSON.stringify(shard)} is not a file name`, {
+      throw new HoneError('input', `shard name ${JSON.stringify(shard.slice(0, 100))} is not a file name`, {
         where: indexPath,
         hint: 'Shards lie beside the index; names with separators are refused because they could leave the folder.',
       });
@@ -209,9 +209,9 @@ async function readShards(folder: string, indexPath: string, json: unknown): Pro
   return entries;
 }
 
-/** A name without any path in it, on every platform. */
+/** A name without any path in it, short enough for a file, on every platform. */
 export function isPlainName(name: string): boolean {
-  return /^[^/\\:\0]+$/.test(name) && name !== '.' && name !== '..' && basename(name) === name;
+  return /^[^/\\:\0]{1,255}$/.test(name) && name !== '.' && name !== '..' && basename(name) === name;
 }
 
 function pickled(file: string): HoneError {
