@@ -57,12 +57,22 @@ export async function loadModelConfig(folder: string): Promise<ModelConfig> {
   return parseModelConfig(await readHfConfig(folder), join(folder, 'config.json'));
 }
 
+/** Tensors that say nothing a config does not: rotary frequencies of old files, and the head beside a tied embedding. */
+const REDUNDANT = /(^|\.)rotary_emb\.inv_freq$|^lm_head\.weight$/;
+
 /**
- * Checks that weights hold every tensor a config needs, with its shape.
- * @throws HoneError('input') that names the first tensor that is missing or misshapen.
+ * Checks that weights hold every tensor a config needs, with its shape, and none that it would leave out.
+ * @throws HoneError('input') that names the first tensor that is missing, misshapen or has no place.
  */
 export function checkTensors(weights: SafetensorsFile, config: ModelConfig, where: string): void {
-  checkShapes(weights, llamaTensorShapes(config), where);
+  const shapes = llamaTensorShapes(config);
+  const strange = weights.names().find((name) => !shapes.has(name) && !REDUNDANT.test(name));
+  if (strange !== undefined)
+    throw new HoneError('input', `tensor ${strange} has no place in a ${config.architecture} model`, {
+      where,
+      hint: 'The weights do not belong to this config.json, or the model has parts that hone does not compute.',
+    });
+  checkShapes(weights, shapes, where);
 }
 
 /** Copies tokenizer, chat template and generation files that `from` has next to the weights in `to`. */
