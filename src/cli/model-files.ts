@@ -79,8 +79,9 @@ function ggufType({ format, type, out }: ExportOptions): GgufExportType | undefi
     });
   if (format !== 'gguf')
     throw new HoneError('usage', `there is no format ${format}`, { where: '--format', hint: 'Give hf or gguf.' });
-  const found = (['f16', 'q8_0'] as const).find((known) => known === (type ?? 'f16').toLowerCase());
-  if (!found) throw new HoneError('usage', `there is no type ${type}`, { where: '--type', hint: 'Give f16 or q8_0.' });
+  const found = (['f32', 'f16', 'q8_0'] as const).find((known) => known === (type ?? 'f16').toLowerCase());
+  if (!found)
+    throw new HoneError('usage', `there is no type ${type}`, { where: '--type', hint: 'Give f32, f16 or q8_0.' });
   if (!out.toLowerCase().endsWith('.gguf'))
     throw new HoneError('usage', 'does not end in .gguf', { where: '--out', hint: 'Name the file to write.' });
   return found;

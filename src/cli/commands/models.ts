@@ -21,7 +21,7 @@ export function define(command: Command, io: Io): void {
     .argument('<model>', 'model folder, run folder or checkpoint')
     .requiredOption('--out <path>', 'folder, or .gguf file, to write')
     .option('--format <format>', 'hf (folder) or gguf (file)', 'hf')
-    .option('--type <type>', 'gguf only: f16 or q8_0 (default f16)')
+    .option('--type <type>', 'gguf only: f32, f16 or q8_0 (default f16)')
     .action((model: string, options: ExportOptions) => exportCommand(model, options, io));
   examples(exporting, [
     'hone models export runs/my-run --out my-model',
