@@ -134,8 +134,8 @@ for (const [name, options] of Object.entries(VARIANTS)) {
     });
 
     it('shares prefixes and sets back in one call', async () => {
-      const requests = fewShot(8, { maxTokens: 120, stop: [] });
-      const cacheBytes = 1600 * POSITION;
+      const requests = fewShot(16, { n: 1, maxTokens: 240, stop: [] }).filter((_, i) => i % 2 === 1);
+      const cacheBytes = 1650 * POSITION;
       const small = await sampled({ cacheBytes }, requests);
       const plain = await sampled({ sharePrefixes: false }, requests);
       expect(small.setBack).toBeGreaterThan(0);
@@ -283,6 +283,7 @@ describe('closing an engine in this thread', () => {
     const model = await engine.openModel({ source: { kind: 'random', config: CONFIG, seed: 1 } });
     const sampler = await model.liveSampler();
     const running = sampler.sample(tokens('p', 4), BASE);
+    await new Promise((resolve) => setImmediate(resolve));
     await engine.close();
     expect(await running).toHaveLength(1);
     const calls = [

@@ -24,7 +24,7 @@ export class Prefix {
     readonly parent: Prefix | undefined,
     /** All of it, from the first token of the sequence. */
     readonly tokens: Int32Array,
-    /** Comes from a reply, so that its rows are those that decoding made; otherwise reading made them. */
+    /** Some rows come from a reply, as decoding made them; otherwise all are as reading the chain makes them. */
     readonly kept = false,
   ) {}
 

@@ -213,7 +213,9 @@ export class Sampling {
       known?.length === tokens.length && known.prefix.tokens.length === tokens.length ? known.prefix : undefined;
     if (prefix) return this.#held(prefix);
     const parent = known?.prefix.chain.findLast((node) => node.tokens.length <= known.length);
-    const made = this.#store.find(parent, tokens) ?? new Prefix(parent, tokens);
+    // What begins within a prefix holds some of that one's rows, so that it is not what reading it would give.
+    const within = known !== undefined && known.length > (parent?.tokens.length ?? 0);
+    const made = this.#store.find(parent, tokens) ?? new Prefix(parent, tokens, within);
     if (made.rows) return this.#held(made);
     if (known) this.#store.pin(known.prefix);
     try {
