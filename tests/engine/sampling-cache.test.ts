@@ -236,6 +236,9 @@ for (const [name, options] of Object.entries(VARIANTS)) {
           const continuation = await sampler.continueFrom(forced);
           expect((await sampler.stats()).tokensRead - before).toBe(16);
           expectSame([await continuation.sample(new Int32Array(), BASE)], [await sampler.sample(forced, BASE)]);
+          const short = joined(system, (sample as Sample).tokens.subarray(0, 5));
+          const other = await sampler.continueFrom(short);
+          expectSame([await other.sample(question, BASE)], [await sampler.sample(joined(short, question), BASE)]);
         });
       });
 
@@ -255,6 +258,21 @@ for (const [name, options] of Object.entries(VARIANTS)) {
           await expect(sampler.sample(tokens('p', 120), request)).rejects.toMatchObject({ kind: 'resource' });
           await continuation.dispose();
           expect(await sampler.sample(tokens('p', 120), request)).toHaveLength(1);
+        });
+      });
+
+      it('lets kept replies go when the room is needed', async () => {
+        await fresh({ cacheBytes: 300 * POSITION }, async (sampler) => {
+          const params: SampleParams = { ...BASE, n: 6, maxTokens: 30, stop: [] };
+          for (let i = 0; i < 4; i++) await sampler.sample(tokens('kept', 60, i), params, { keepCache: true });
+          const long = tokens('long', 120);
+          const continuation = await sampler.continueFrom(long);
+          const next = await continuation.sample(question, BASE);
+          expectSame(
+            [next],
+            await fresh({}, (other) => other.sampleBatch([{ promptTokens: joined(long, question), params: BASE }])),
+          );
+          expect((await sampler.stats()).peakCacheBytes).toBeLessThanOrEqual(300 * POSITION);
         });
       });
 

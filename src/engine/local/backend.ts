@@ -156,8 +156,9 @@ export class Backend {
   }
 
   async optimStep(handle: number, step: OptimStep): Promise<{ result: OptimResult; version: number }> {
-    const { training } = this.#model(handle);
+    const { training, sampling } = this.#model(handle);
     const result = training.optimStep(step);
+    sampling.dropOutdated();
     return { result, version: training.parameters.version };
   }
 

@@ -3,7 +3,7 @@ import type { Keeper } from './keeper.js';
 import type { KvCache } from './kv-cache.js';
 import { Placing } from './placing.js';
 import type { Prefix } from './prefixes.js';
-import { Reader, type Text } from './reader.js';
+import type { Reader, Text } from './reader.js';
 import { lineOf, type ModelRunner, type NextTokens } from './runner.js';
 import type { Row, RowQueue } from './rows.js';
 import type { SlotPlan } from './slots.js';
@@ -63,25 +63,30 @@ export class Batch {
 
   /** @returns samples[request][sample] */
   async run(): Promise<Sample[][]> {
-    const { queue, cache, runner } = this.#parts;
-    while (this.#running.length + queue.size > 0) {
-      if (this.hooks.aborted()) {
-        this.#abort();
-        break;
+    try {
+      while (this.#running.length + this.#parts.queue.size > 0) {
+        if (this.hooks.aborted()) this.#abort();
+        else await this.#turn();
       }
-      await this.#admit();
-      if (this.#running.length === 0) continue;
-      this.#makeRoom();
-      const next = await runner.step(cache, this.#running);
-      // From the back, so that a row moved into a freed slot has already been seen.
-      for (let slot = this.#running.length - 1; slot >= 0; slot--) this.#advance(slot, next);
+      return this.#finished;
+    } finally {
+      this.#parts.keeper.letGo();
     }
-    this.#parts.keeper.letGo();
-    return this.#finished;
+  }
+
+  /** Starts what there is room for, and gives every running sequence one more token. */
+  async #turn(): Promise<void> {
+    const { cache, runner } = this.#parts;
+    await this.#admit();
+    if (this.#running.length === 0) return;
+    this.#makeRoom();
+    const next = await runner.step(cache, this.#running);
+    // From the back, so that a row moved into a freed slot has already been seen.
+    for (let slot = this.#running.length - 1; slot >= 0; slot--) this.#advance(slot, next);
   }
 
   #abort(): void {
-    for (const row of this.#running) this.#finish(row, 'aborted');
+    for (const row of this.#running.splice(0)) this.#finish(row, 'aborted');
     for (let row = this.#parts.queue.take(); row; row = this.#parts.queue.take()) this.#finish(row, 'aborted');
   }
 
@@ -191,7 +196,8 @@ export class Batch {
     const first = this.#running.length;
     const groups = this.#groups(taken).map((group) => ({ group, known: this.#sourceOf(group) }));
     const unread = groups.flatMap(({ group, known }) => (known ? [] : [group]));
-    const texts = [...unread.filter(Reader.together), ...unread.filter((text) => !Reader.together(text))];
+    const together = (text: Text): boolean => reader.together(text, cache);
+    const texts = [...unread.filter(together), ...unread.filter((text) => !together(text))];
     const next = await reader.read(cache, plan.rowsAt(cache.length), first, texts);
     const placing = new Placing(cache, reader, first, texts.length);
     for (const { group, known } of groups) {

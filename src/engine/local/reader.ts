@@ -4,10 +4,12 @@ import type { Prefix } from './prefixes.js';
 import { batchSize, lineOf, type ModelRunner, type NextTokens } from './runner.js';
 import { batchSizeWithin } from './slots.js';
 
-/** Padded tokens of one graph run over several texts. */
+/** Padded tokens of one graph run over several texts, and over part of one, at most. */
 const READ_TOKENS = 2048;
-/** Tokens of one graph run over part of a long text: attention takes memory for each pair of positions. */
-const CHUNK_TOKENS = 1024;
+/** Attention takes a number for each head, token read and position of a slot, used or not; so many bytes at most. */
+const ATTENTION_BYTES = 2 ** 26;
+/** Below this many tokens a run is mostly overhead, so that memory does not cut them further. */
+const FEWEST_TOKENS = 128;
 
 /** A text to be read into a slot. */
 export interface Text {
@@ -22,15 +24,24 @@ export class Reader {
   /** Tokens that went through the model, without padding. */
   tokensRead = 0;
 
-  constructor(private readonly runner: ModelRunner) {}
+  constructor(
+    private readonly runner: ModelRunner,
+    private readonly maxContext: number,
+  ) {}
 
   get #vocabSize(): number {
     return this.runner.parameters.config.vocabSize;
   }
 
+  /** Tokens that one run may read into slots of this length. */
+  #tokensAt(length: number): number {
+    const bytes = this.runner.parameters.config.heads * length * Float32Array.BYTES_PER_ELEMENT;
+    return Math.min(READ_TOKENS, Math.max(FEWEST_TOKENS, 2 ** Math.floor(Math.log2(ATTENTION_BYTES / bytes))));
+  }
+
   /** Whether a text goes with others into one run. */
-  static together({ tokens, base }: Text): boolean {
-    return !base && tokens.length <= READ_TOKENS;
+  together({ tokens, base }: Text, cache: KvCache): boolean {
+    return !base && tokens.length <= this.#tokensAt(cache.length);
   }
 
   /**
@@ -43,12 +54,13 @@ export class Reader {
     while (results.length < texts.length) {
       const done = results.length;
       const text = texts[done] as Text;
-      if (Reader.together(text)) {
+      if (this.together(text, cache)) {
         results.push(...(await this.#readTogether(cache, rows, first + done, texts.slice(done))));
       } else {
         if (text.base) await this.load(cache, first + done, text.base);
         const from = text.base?.tokens.length ?? 0;
-        results.push(await this.readFrom(cache, first + done, text.tokens, from, text.temperature));
+        const most = this.#tokensAt(cache.length);
+        results.push(await this.#readFrom(cache, first + done, text.tokens, from, most, text.temperature));
       }
     }
     return results;
@@ -56,11 +68,12 @@ export class Reader {
 
   /** Reads as many of the texts, from the first on, as one run takes. */
   async #readTogether(cache: KvCache, rows: number, first: number, texts: readonly Text[]): Promise<NextTokens[]> {
+    const most = this.#tokensAt(cache.length);
     let count = 1;
     let S = bucketLength(texts[0]?.tokens.length ?? 0);
     for (const text of texts.slice(1)) {
       const longer = Math.max(S, bucketLength(text.tokens.length));
-      if (!Reader.together(text) || longer * (count + 1) > READ_TOKENS) break;
+      if (!this.together(text, cache) || longer * (count + 1) > most) break;
       S = longer;
       count++;
     }
@@ -79,14 +92,14 @@ export class Reader {
   }
 
   /**
-   * Reads text[from..] into a slot that holds the tokens before. The last few of those are read again where that makes
-   * up a length that there is a graph for.
+   * Reads text[from..] into a slot that holds the tokens before, `most` tokens a run. The last few of those before are
+   * read again where that makes up a length that there is a graph for.
    */
-  async readFrom(cache: KvCache, slot: number, text: Int32Array, from: number, temperature: number) {
+  async #readFrom(cache: KvCache, slot: number, text: Int32Array, from: number, most: number, temperature: number) {
     let next: NextTokens | undefined;
     // The reply follows from the last token, so at least that one is read.
     for (let start = Math.min(from, text.length - 1); start < text.length;) {
-      const end = Math.min(text.length, start + CHUNK_TOKENS);
+      const end = Math.min(text.length, start + most);
       const S = bucketLength(end - start);
       const part = text.subarray(0, end);
       next =
@@ -102,12 +115,18 @@ export class Reader {
   /** Fills a slot with a prefix; reads what of it has not been read yet. */
   async load(cache: KvCache, slot: number, prefix: Prefix): Promise<void> {
     for (const node of prefix.chain) {
-      if (node.rows) {
-        cache.write(slot, node.rows);
-        continue;
-      }
-      await this.readFrom(cache, slot, node.tokens, node.from, 1);
-      node.rows = cache.read(slot, node.from, node.tokens.length);
+      if (node.rows) cache.write(slot, node.rows);
+      else await this.readPrefix(cache, slot, node, node.from);
     }
+  }
+
+  /**
+   * Reads a prefix into a slot that holds its first `from` tokens, and keeps its rows. The runs do not depend on the
+   * length of the slots: reading a prefix again gives the same bits.
+   */
+  async readPrefix(cache: KvCache, slot: number, prefix: Prefix, from: number): Promise<void> {
+    const { tokens } = prefix;
+    await this.#readFrom(cache, slot, tokens, from, this.#tokensAt(this.maxContext), 1);
+    prefix.rows = cache.read(slot, prefix.from, tokens.length);
   }
 }

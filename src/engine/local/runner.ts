@@ -119,16 +119,14 @@ export class ModelRunner {
     const graph = await this.#graphs.get(JSON.stringify(key), this.#estimateBytes(key), () =>
       CompiledGraph.compile(samplingGraph(this.parameters.config, key), this.options),
     );
-    const ort = await loadOrt();
-    const all = { ...this.parameters.tensors, ...this.#rope?.tensors, ...feeds };
-    if (lastIndex) all[IO.lastIndex] = tensorOf(ort, 'int64', [key.B], lastIndex);
-    await graph.run(all, fetches);
+    const index = lastIndex ? tensorOf(await loadOrt(), 'int64', [key.B], lastIndex) : undefined;
+    await graph.run(index ? { ...feeds, [IO.lastIndex]: index } : feeds, fetches);
   }
 
   async #buffers(cache: KvCache, first: number, { B, S }: SamplingGraphKey): Promise<Buffers> {
     const ort = await loadOrt();
     const V = this.parameters.config.vocabSize;
-    await this.#ensureRope(cache.length);
+    const rope = await this.#ropeFor(cache.length);
     const ids = new BigInt64Array(B * S);
     const lastPosition = new Int32Array(B);
     const totalLength = new Int32Array(1);
@@ -137,6 +135,8 @@ export class ModelRunner {
     const view = await cache.view(first, B);
     return {
       feeds: {
+        ...this.parameters.tensors,
+        ...rope,
         ...view.feeds,
         [IO.ids]: tensorOf(ort, 'int64', [B * S], ids),
         [IO.lastPosition]: tensorOf(ort, 'int32', [B], lastPosition),
@@ -156,14 +156,15 @@ export class ModelRunner {
     };
   }
 
-  async #ensureRope(rows: number): Promise<void> {
-    if (this.#rope && this.#rope.rows >= rows) return;
+  async #ropeFor(rows: number): Promise<Record<string, Tensor>> {
+    if (this.#rope && this.#rope.rows >= rows) return this.#rope.tensors;
     const ort = await loadOrt();
     const { config } = this.parameters;
     const { cos, sin } = ropeTables(config, rows);
     const shape = [rows, config.headDim / 2];
     const tensors = { [IO.cos]: tensorOf(ort, 'float32', shape, cos), [IO.sin]: tensorOf(ort, 'float32', shape, sin) };
     this.#rope = { rows, tensors };
+    return tensors;
   }
 
   #estimateBytes({ B, S }: SamplingGraphKey): number {

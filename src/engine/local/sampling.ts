@@ -39,7 +39,7 @@ export interface SamplingStats {
 /** Part of the budget that shared prefixes may take while sequences run. */
 const PREFIX_SHARE = 1 / 4;
 /** A cache above this is given back when a call ends: training needs the memory, and taking it again is cheap. */
-const IDLE_BYTES = 2 ** 26;
+const IDLE_BYTES = 2 ** 28;
 
 const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
@@ -64,7 +64,7 @@ export class Sampling {
     private readonly options: SamplingOptions,
   ) {
     this.#runner = new ModelRunner(parameters, options);
-    this.#reader = new Reader(this.#runner);
+    this.#reader = new Reader(this.#runner, options.maxContext);
     this.#positionBytes = positionBytes(parameters.config);
     this.#store = new PrefixStore(this.#positionBytes);
     this.#version = parameters.version;
@@ -85,7 +85,7 @@ export class Sampling {
     hooks: SamplingHooks,
     how: { base?: Prefix; keep?: boolean } = {},
   ): Promise<Sample[][]> {
-    this.#dropOutdated();
+    this.dropOutdated();
     const { maxContext, slots } = this.options;
     const queue = new RowQueue(requests, maxContext, this.vocabulary);
     if (queue.size === 0) return requests.map(() => []);
@@ -192,8 +192,8 @@ export class Sampling {
     if ((this.#cache?.bytes ?? 0) > IDLE_BYTES) this.#dropCache();
   }
 
-  /** What was read under other weights is of no use. */
-  #dropOutdated(): void {
+  /** Lets go of what was read under other weights. */
+  dropOutdated(): void {
     if (this.#version === this.parameters.version) return;
     this.#version = this.parameters.version;
     this.#store.clear();
@@ -205,41 +205,52 @@ export class Sampling {
    * @throws HoneError when the prefix leaves no room for another token in the context or the cache budget
    */
   async hold(tokens: Int32Array): Promise<Prefix> {
-    this.#dropOutdated();
-    const { maxContext, cacheBytes } = this.options;
-    replyLimit({ promptTokens: tokens, params: { n: 1, maxTokens: 1, temperature: 0, seed: 0 } }, 0, maxContext);
+    this.dropOutdated();
+    const whole = { promptTokens: tokens, params: { n: 1, maxTokens: 1, temperature: 0, seed: 0 } };
+    replyLimit(whole, 0, this.options.maxContext);
     const known = this.#store.longest(tokens);
-    const prefix =
-      known?.length === tokens.length && known.prefix.tokens.length === tokens.length ? known.prefix : undefined;
-    if (prefix) return this.#held(prefix);
+    if (known?.length === tokens.length && known.prefix.tokens.length === tokens.length)
+      return this.#held(known.prefix);
     const parent = known?.prefix.chain.findLast((node) => node.tokens.length <= known.length);
+    const stored = this.#store.find(parent, tokens);
+    if (stored?.rows) return this.#held(stored);
+    if (!known) return this.#readHeld(new Prefix(undefined, tokens), 0);
     // What begins within a prefix holds some of that one's rows, so that it is not what reading it would give.
-    const within = known !== undefined && known.length > (parent?.tokens.length ?? 0);
-    const made = this.#store.find(parent, tokens) ?? new Prefix(parent, tokens, within);
-    if (made.rows) return this.#held(made);
-    if (known) this.#store.pin(known.prefix);
+    const within = known.length > (parent?.tokens.length ?? 0);
+    this.#store.pin(known.prefix);
     try {
-      // One sequence that goes on from here has to fit beside it.
-      const room = bucketLength(tokens.length + 1);
-      this.#freePositions(room + tokens.length - made.from);
-      const cache = this.#cacheOf(room);
-      cache.resize(room, 0);
-      this.#runner.forgetViews();
-      if (known) await this.#reader.load(cache, 0, known.prefix);
-      await this.#reader.readFrom(cache, 0, tokens, known?.length ?? 0, 1);
-      made.rows = cache.read(0, made.from, tokens.length);
-      if (!this.#store.makeRoom(this.#store.bytesOf(made))) {
-        throw new HoneError('resource', `no room for a prefix of ${tokens.length} tokens in ${megabytes(cacheBytes)}`, {
-          where: 'cacheBytes',
-          hint: 'Open the model with a larger cacheBytes, or close continuations.',
-        });
-      }
-      this.#store.add(made);
-      this.#countPeak();
-      return this.#held(made);
+      const made = new Prefix(parent, tokens, within);
+      return this.#fits(made, known.prefix)
+        ? await this.#readHeld(made, known.length, known.prefix)
+        : await this.#readHeld(new Prefix(undefined, tokens), 0);
     } finally {
-      if (known) this.#store.unpin(known.prefix);
+      this.#store.unpin(known.prefix);
     }
+  }
+
+  /** Positions to read a prefix in: one sequence that goes on from there, or what it is read from. */
+  #roomFor(made: Prefix, source?: Prefix): number {
+    return bucketLength(Math.max(made.tokens.length + 1, source?.tokens.length ?? 0));
+  }
+
+  #fits(made: Prefix, source: Prefix): boolean {
+    const positions = this.#roomFor(made, source) + made.tokens.length - made.from;
+    return positions * this.#positionBytes + this.#store.pinnedBytes <= this.options.cacheBytes;
+  }
+
+  /** @param from tokens of it that `source` has */
+  async #readHeld(made: Prefix, from: number, source?: Prefix): Promise<Prefix> {
+    const room = this.#roomFor(made, source);
+    this.#freePositions(room + made.tokens.length - made.from);
+    const cache = this.#cacheOf(room);
+    cache.resize(room, 0);
+    this.#runner.forgetViews();
+    this.#store.makeRoom(this.#store.bytesOf(made));
+    if (source) await this.#reader.load(cache, 0, source);
+    await this.#reader.readPrefix(cache, 0, made, from);
+    this.#store.add(made);
+    this.#countPeak();
+    return this.#held(made);
   }
 
   #held(prefix: Prefix): Prefix {
