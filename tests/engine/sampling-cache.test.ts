@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RandomStream } from '../../src/core/index.js';
 import type { OpenModelOptions, Sample, SampleParams, SampleRequest } from '../../src/engine/index.js';
@@ -141,6 +142,39 @@ for (const [name, options] of Object.entries(VARIANTS)) {
       expect(small.setBack).toBeGreaterThan(0);
       expect(small.peakCacheBytes).toBeLessThanOrEqual(cacheBytes);
       expectSame(small.samples, plain.samples);
+    });
+
+    it('gives the same for any mixture of requests, slots and cache', { timeout: 60_000 }, async () => {
+      const request = fc.record({
+        shared: fc.constantFrom(0, 0, 80, 200),
+        own: fc.integer({ min: 1, max: 40 }),
+        n: fc.integer({ min: 1, max: 5 }),
+        maxTokens: fc.integer({ min: 1, max: 60 }),
+        temperature: fc.constantFrom(0, 0.7, 1),
+        stop: fc.constantFrom([], undefined),
+      });
+      const mixture = fc.tuple(
+        fc.array(request, { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 384, max: 1500 }),
+        fc.boolean(),
+      );
+      const check = async ([drawn, samplingSlots, positions, sharePrefixes]: typeof mixture extends fc.Arbitrary<
+        infer T
+      >
+        ? T
+        : never): Promise<void> => {
+        const requests = drawn.map(({ shared, own, ...params }, i) => ({
+          promptTokens: joined(tokens('examples', shared), tokens('own', own, i)),
+          params: { ...params, seed: i },
+        }));
+        const how = { samplingSlots, cacheBytes: positions * POSITION, sharePrefixes };
+        const found = await sampled(how, requests);
+        expect(found.peakCacheBytes).toBeLessThanOrEqual(how.cacheBytes);
+        expectSame(found.samples, (await sampled({ samplingSlots: 64, sharePrefixes: false }, requests)).samples);
+        expect((await sampled(how, requests)).samples).toEqual(found.samples);
+      };
+      await fc.assert(fc.asyncProperty(mixture, check), { seed: 4, numRuns: 20 });
     });
 
     it('runs one sequence at a time where no two fit', async () => {

@@ -31,24 +31,21 @@ function roomForNow(extent: Extent): number {
  * now, and fewer as these grow. All of it is a pure function of the numbers given.
  */
 export class SlotPlan {
-  readonly #most: number;
-
   /**
-   * @param positions of the cache @param most sequences at once
+   * @param positions of the cache
+   * @param most sequences at once, however many fit
    * @param longest positions that the longest sequence of the call can need
    */
   constructor(
     private readonly positions: number,
-    most: number,
+    private readonly most: number,
     private readonly longest: number,
-  ) {
-    this.#most = most;
-  }
+  ) {}
 
   /** Sequences that fit beside each other in slots of this length. */
   slotsAt(length: number): number {
     const fit = Math.floor(this.positions / length);
-    return fit === 0 ? 0 : Math.min(this.#most, batchSizeWithin(fit));
+    return fit === 0 ? 0 : Math.min(this.most, batchSizeWithin(fit));
   }
 
   /** Rows of the cache at this length: graphs pad their batch, so there may be more of them than sequences. */
@@ -58,7 +55,7 @@ export class SlotPlan {
 
   /** Length of the slots for these sequences. */
   lengthFor(extents: readonly Extent[]): number {
-    if (this.slotsAt(this.longest) === this.#most) return this.longest;
+    if (this.slotsAt(this.longest) === this.most) return this.longest;
     return extents.reduce((length, extent) => Math.max(length, roomForNow(extent)), 0);
   }
 }
