@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bucketLength } from '../../src/engine/local/micro-batches.js';
 import { planPrefixes, type SharedPrefix } from '../../src/engine/local/prefix-plan.js';
 import { commonLength, Prefix, PrefixStore } from '../../src/engine/local/prefixes.js';
-import { batchSize } from '../../src/engine/local/runner.js';
-import { batchSizeWithin, positionsFor, roomAtMost, SlotPlan } from '../../src/engine/local/slots.js';
+import { positionsFor, roomAtMost, SlotPlan } from '../../src/engine/local/slots.js';
 
 /** Prompts as paths through a small tree, so that beginnings of all lengths are shared. */
 const promptsArbitrary = fc
@@ -111,17 +110,6 @@ describe('PrefixStore', () => {
 describe('SlotPlan', () => {
   const count = fc.integer({ min: 1, max: 300 });
 
-  it('takes batch sizes that fit', () => {
-    fc.assert(
-      fc.property(count, (n) => {
-        expect(batchSizeWithin(n)).toBeLessThanOrEqual(n);
-        expect(batchSize(batchSizeWithin(n))).toBe(batchSizeWithin(n));
-        expect(batchSize(n)).toBeGreaterThanOrEqual(n);
-      }),
-      { seed: 7 },
-    );
-  });
-
   it('gives every sequence its text, padded, and the longest one room to end', () => {
     const extents = fc.array(
       fc.tuple(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 400 })).map(([length, more]) => ({
@@ -138,8 +126,8 @@ describe('SlotPlan', () => {
         for (const row of rows) expect(length).toBeGreaterThanOrEqual(bucketLength(row.length));
         expect(length).toBeLessThanOrEqual(longest);
         expect(plan.slotsAt(longest)).toBeGreaterThanOrEqual(1);
-        // A graph over that many sequences, padded, stays within the cache.
-        expect(batchSize(plan.slotsAt(length))).toBeLessThanOrEqual(plan.rowsAt(length));
+        expect(plan.slotsAt(length) * length).toBeLessThanOrEqual(longest + extra);
+        expect(plan.slotsAt(length)).toBeLessThanOrEqual(most);
         const roomy = new SlotPlan(positionsFor(most, longest), most, longest);
         expect([roomy.lengthFor(rows), roomy.slotsAt(longest)]).toEqual([longest, most]);
       }),

@@ -190,7 +190,7 @@ export class Batch {
 
   /** Starts the rows whose turn it is: reads their texts, draws their first tokens and puts them into slots. */
   async #admit(): Promise<void> {
-    const { cache, plan, reader, keeper } = this.#parts;
+    const { cache, reader, keeper } = this.#parts;
     const taken = this.#take();
     if (taken.length === 0) return;
     const first = this.#running.length;
@@ -198,7 +198,7 @@ export class Batch {
     const unread = groups.flatMap(({ group, known }) => (known ? [] : [group]));
     const together = (text: Text): boolean => reader.together(text, cache);
     const texts = [...unread.filter(together), ...unread.filter((text) => !together(text))];
-    const next = await reader.read(cache, plan.rowsAt(cache.length), first, texts);
+    const next = await reader.read(cache, first, texts);
     const placing = new Placing(cache, reader, first, texts.length);
     for (const { group, known } of groups) {
       if (known) this.#start(group, known.next, (row) => placing.from(row, known.source));

@@ -40,6 +40,11 @@ export class KvCache {
     return this.#length;
   }
 
+  /** Slots that there is memory for. */
+  get rows(): number {
+    return Math.floor(this.positions / this.#length);
+  }
+
   get bytes(): number {
     return this.positions * positionBytes(this.config);
   }

@@ -1,8 +1,7 @@
 import type { KvCache } from './kv-cache.js';
 import { bucketLength } from './micro-batches.js';
 import type { Prefix } from './prefixes.js';
-import { batchSize, lineOf, type ModelRunner, type NextTokens } from './runner.js';
-import { batchSizeWithin } from './slots.js';
+import { lineOf, type ModelRunner, type NextTokens } from './runner.js';
 
 /** Padded tokens of one graph run over several texts, and over part of one, at most. */
 const READ_TOKENS = 2048;
@@ -46,16 +45,16 @@ export class Reader {
 
   /**
    * Reads texts[i] into slot first + i; those that go together must come first. The cache's slots are at least
-   * bucketLength of the longest text, and the cache has `rows` of them.
+   * bucketLength of the longest text.
    * @returns the distributions after each text
    */
-  async read(cache: KvCache, rows: number, first: number, texts: readonly Text[]): Promise<NextTokens[]> {
+  async read(cache: KvCache, first: number, texts: readonly Text[]): Promise<NextTokens[]> {
     const results: NextTokens[] = [];
     while (results.length < texts.length) {
       const done = results.length;
       const text = texts[done] as Text;
       if (this.together(text, cache)) {
-        results.push(...(await this.#readTogether(cache, rows, first + done, texts.slice(done))));
+        results.push(...(await this.#readTogether(cache, first + done, texts.slice(done))));
       } else {
         if (text.base) await this.load(cache, first + done, text.base);
         const from = text.base?.tokens.length ?? 0;
@@ -67,7 +66,7 @@ export class Reader {
   }
 
   /** Reads as many of the texts, from the first on, as one run takes. */
-  async #readTogether(cache: KvCache, rows: number, first: number, texts: readonly Text[]): Promise<NextTokens[]> {
+  async #readTogether(cache: KvCache, first: number, texts: readonly Text[]): Promise<NextTokens[]> {
     const most = this.#tokensAt(cache.length);
     let count = 1;
     let S = bucketLength(texts[0]?.tokens.length ?? 0);
@@ -77,14 +76,12 @@ export class Reader {
       S = longer;
       count++;
     }
-    // A batch is padded with the slots that follow; near the end of the cache there may be none.
-    if (batchSize(count) > rows - first) count = batchSizeWithin(Math.min(count, rows - first));
     const batch = texts.slice(0, count);
     const next = await this.runner.read(
       cache,
       first,
       batch.map(({ tokens }) => tokens),
-      bucketLength(Math.max(...batch.map(({ tokens }) => tokens.length))),
+      S,
       batch.map(({ temperature }) => temperature),
     );
     this.tokensRead += batch.reduce((sum, { tokens }) => sum + tokens.length, 0);

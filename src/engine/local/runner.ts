@@ -61,11 +61,11 @@ export class ModelRunner {
   ) {}
 
   /**
-   * Reads whole texts into slots [first, first + texts.length) by one graph run, padded to the longest. The slots up to
-   * batchSize(texts.length), and their positions up to the padded length `S`, are overwritten.
+   * Reads whole texts into slots [first, first + texts.length) by one graph run, each padded to S tokens. The batch is
+   * padded with the slots that follow, so these are overwritten up to position S.
    */
   async read(cache: KvCache, first: number, texts: readonly Int32Array[], S: number, temperatures: readonly number[]) {
-    const B = batchSize(texts.length);
+    const B = Math.min(batchSize(texts.length), cache.rows - first);
     const buffers = await this.#buffers(cache, first, { B, S });
     const lastIndex = BigInt64Array.from({ length: B }, (_, b) => BigInt(b * S));
     texts.forEach((text, b) => {
@@ -99,7 +99,7 @@ export class ModelRunner {
    * @returns the distributions of the next ones, good until the next step
    */
   async step(cache: KvCache, rows: readonly Decoding[]): Promise<NextTokens> {
-    const key = { B: batchSize(rows.length), S: 1 };
+    const key = { B: Math.min(batchSize(rows.length), cache.rows), S: 1 };
     const buffers = this.#decodeBuffers.get(key.B) ?? (await this.#buffers(cache, 0, key));
     this.#decodeBuffers.set(key.B, buffers);
     let longest = 1;

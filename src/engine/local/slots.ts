@@ -9,12 +9,6 @@ export interface Extent {
   longest: number;
 }
 
-/** Largest batch size of graphs up to `count`. */
-export function batchSizeWithin(count: number): number {
-  const power = 2 ** Math.floor(Math.log2(count));
-  return power >= 8 && count >= power * 1.5 ? power * 1.5 : power;
-}
-
 /** Positions that a sequence can need: reading pads its text to a bucket. */
 export function roomAtMost({ longest }: Extent): number {
   return bucketLength(longest);
@@ -44,13 +38,7 @@ export class SlotPlan {
 
   /** Sequences that fit beside each other in slots of this length. */
   slotsAt(length: number): number {
-    const fit = Math.floor(this.positions / length);
-    return fit === 0 ? 0 : Math.min(this.most, batchSizeWithin(fit));
-  }
-
-  /** Rows of the cache at this length: graphs pad their batch, so there may be more of them than sequences. */
-  rowsAt(length: number): number {
-    return Math.floor(this.positions / length);
+    return Math.min(this.most, Math.floor(this.positions / length));
   }
 
   /** Length of the slots for these sequences. */
