@@ -6,6 +6,8 @@ export interface CheckContext {
   smollm2?: string;
   /** Python with the peers a check names in its `shows` line. */
   python?: string;
+  /** Folder whose node_modules holds node-llama-cpp with a prebuilt binary. */
+  llamacpp?: string;
   /** An empty folder of this check's own. */
   scratch: string;
   /** A line of progress, on standard error. */
@@ -24,6 +26,6 @@ export interface Check {
   name: string;
   /** The claim that passing shows, in one line. */
   shows: string;
-  needs: readonly ('data' | 'smollm2' | 'python')[];
+  needs: readonly ('data' | 'smollm2' | 'python' | 'llamacpp')[];
   run(ctx: CheckContext): Promise<CheckResult>;
 }

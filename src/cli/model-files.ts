@@ -1,4 +1,5 @@
-import { exportModel, importModel, modelInfo } from '../model/index.js';
+import { HoneError } from '../core/index.js';
+import { exportGguf, exportModel, importModel, modelInfo, type GgufExportType } from '../model/index.js';
 import { Scratch } from './checkpoint-model.js';
 import type { Io, JsonValue } from './io.js';
 import { modelFolder } from './model-source.js';
@@ -46,19 +47,43 @@ export async function importCommand(source: string, { out, revision }: ImportOpt
 
 /** Runs `use` on the Hugging Face folder behind a model, which for a run is made for the occasion. */
 async function withFolder(model: string, io: Io, use: (folder: string) => Promise<void>): Promise<void> {
-  const scratch = new Scratch();
-  try {
-    await use(await modelFolder(model, { scratch, warn: (line) => io.progress.note(line, 'warn') }));
-  } finally {
-    await scratch.dispose();
-  }
+  const warn = (line: string): void => io.progress.note(line, 'warn');
+  await Scratch.with(async (scratch) => use(await modelFolder(model, { scratch, warn })));
 }
 
-export async function exportCommand(model: string, { out }: { out: string }, io: Io): Promise<void> {
+export interface ExportOptions {
+  out: string;
+  format: string;
+  type?: string;
+}
+
+export async function exportCommand(model: string, options: ExportOptions, io: Io): Promise<void> {
+  const type = ggufType(options);
+  const { out } = options;
   await withFolder(model, io, async (folder) => {
-    await exportModel(folder, out);
-    io.result({ path: out }, () => io.print(`Wrote ${oneLine(out, 1000)}: config.json, model.safetensors, tokenizer.`));
+    if (type) await exportGguf(folder, out, { type, onProgress: io.progress });
+    else await exportModel(folder, out, { onProgress: io.progress });
+    io.progress.end();
+    const parts = type ? `${type} weights, tokenizer, chat template.` : 'config.json, model.safetensors, tokenizer.';
+    io.result({ path: out }, () => io.print(`Wrote ${oneLine(out, 1000)}: ${parts}`));
   });
+}
+
+/** The type of a GGUF export; undefined for a folder. */
+function ggufType({ format, type, out }: ExportOptions): GgufExportType | undefined {
+  if (format === 'hf' && type === undefined) return undefined;
+  if (format === 'hf')
+    throw new HoneError('usage', 'belongs to --format gguf', {
+      where: '--type',
+      hint: 'A Hugging Face folder keeps float32; leave --type out.',
+    });
+  if (format !== 'gguf')
+    throw new HoneError('usage', `there is no format ${format}`, { where: '--format', hint: 'Give hf or gguf.' });
+  const found = (['f16', 'q8_0'] as const).find((known) => known === (type ?? 'f16').toLowerCase());
+  if (!found) throw new HoneError('usage', `there is no type ${type}`, { where: '--type', hint: 'Give f16 or q8_0.' });
+  if (!out.toLowerCase().endsWith('.gguf'))
+    throw new HoneError('usage', 'does not end in .gguf', { where: '--out', hint: 'Name the file to write.' });
+  return found;
 }
 
 export async function infoCommand(model: string, io: Io): Promise<void> {

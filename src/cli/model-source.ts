@@ -13,7 +13,7 @@ import {
 } from '../model/index.js';
 import { readRun } from '../runs/index.js';
 import type { Task } from '../tasks/index.js';
-import { exists, type Scratch, writeCheckpointModel } from './checkpoint-model.js';
+import { checkpointModel, exists, type Scratch } from './checkpoint-model.js';
 import { randomConfig, randomPreset } from './random-models.js';
 
 /** A model that is ready to be opened by an engine, with what turns text into its tokens. */
@@ -60,6 +60,7 @@ async function randomModel(
       hint: 'Choose a procedural task (hone tasks list), or give --model a model folder.',
     });
   const folder = await scratch.folder();
+  scratch.call(folder, model);
   await writeCharTokenizer(folder, alphabet);
   const config = randomConfig(preset, await loadTokenizer(folder));
   await writeFile(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
@@ -76,9 +77,7 @@ export async function modelFolder(model: string, options: Pick<ResolveOptions, '
   if (await exists(path.join(model, 'config.json'))) return model;
   const run = path.resolve(model, '..', '..');
   if ((await exists(path.join(model, 'weights.safetensors'))) && (await exists(path.join(run, 'run.json')))) {
-    const folder = await scratch.folder();
-    await writeCheckpointModel(run, model, folder);
-    return folder;
+    return checkpointModel(run, model, { scratch, given: model });
   }
   throw noModel(model, await exists(model));
 }
@@ -92,9 +91,7 @@ async function ofRun(run: string, { scratch, warn }: Pick<ResolveOptions, 'scrat
       where: run,
       hint: `Go on with it: hone resume ${run}`,
     });
-  const folder = await scratch.folder();
-  await writeCheckpointModel(run, checkpoint.folder, folder);
-  return folder;
+  return checkpointModel(run, checkpoint.folder, { scratch, given: run });
 }
 
 function noModel(model: string, isThere: boolean): HoneError {

@@ -42,5 +42,5 @@ export function settingsOf(manifest: RunManifest, path: string): TrainSettings {
 
 /** Settings as run.json stores them. */
 export function configOf(settings: TrainSettings): { readonly [key: string]: Json } {
-  return settings as unknown as { readonly [key: string]: Json };
+  return settings;
 }

@@ -35,8 +35,7 @@ export interface TrainCommandOptions {
 export async function runTrain(recipe: string, options: TrainCommandOptions, io: Io): Promise<void> {
   const settings = settingsFrom(recipe, options, io);
   const out = options.out ?? defaultFolder(recipe, options);
-  const scratch = new Scratch();
-  try {
+  await Scratch.with(async (scratch) => {
     const prepared = await prepare(settings, options.seed, scratch, io);
     assertEngineInstalled();
     const manifest: RunManifest = {
@@ -50,35 +49,32 @@ export async function runTrain(recipe: string, options: TrainCommandOptions, io:
     const policy = settings.training.checkpoint;
     const run = await createRun({ path: out, manifest, policy, rolloutShare: 1 });
     await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, undefined));
-  } finally {
-    await scratch.dispose();
-  }
+  });
 }
 
 export async function runResume(out: string, options: { threads?: number }, io: Io): Promise<void> {
   const run = await openRun(out);
-  const scratch = new Scratch();
   try {
-    const stored = settingsOf(run.manifest, out);
-    const settings: TrainSettings = { ...stored, threads: options.threads ?? stored.threads };
-    if (settings.threads !== stored.threads)
-      io.progress.note(`the run was started with ${stored.threads} threads: from here its bits may differ`, 'warn');
-    for (const file of await changedFiles(run.manifest.dataHashes))
-      io.progress.note(
-        `${oneLine(file)} is not what it was when the run was started: from here results differ`,
-        'warn',
-      );
-    const checkpoint = await run.latestCheckpoint((folder, why) =>
-      io.progress.note(`${folder} is damaged and passed over: ${why}`, 'warn'),
-    );
-    if (checkpoint === undefined) await run.truncateTo(0);
-    const fromRun = checkpoint === undefined ? undefined : { path: run.path, checkpoint };
-    const prepared = await prepare(settings, run.manifest.seed, scratch, io, fromRun);
-    await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, checkpoint));
+    await Scratch.with((scratch) => goOn(run, out, options, scratch, io));
   } finally {
     await run.close();
-    await scratch.dispose();
   }
+}
+
+async function goOn(run: Run, out: string, options: { threads?: number }, scratch: Scratch, io: Io): Promise<void> {
+  const stored = settingsOf(run.manifest, out);
+  const settings: TrainSettings = { ...stored, threads: options.threads ?? stored.threads };
+  if (settings.threads !== stored.threads)
+    io.progress.note(`the run was started with ${stored.threads} threads: from here its bits may differ`, 'warn');
+  for (const file of await changedFiles(run.manifest.dataHashes))
+    io.progress.note(`${oneLine(file)} is not what it was when the run was started: from here results differ`, 'warn');
+  const checkpoint = await run.latestCheckpoint((folder, why) =>
+    io.progress.note(`${folder} is damaged and passed over: ${why}`, 'warn'),
+  );
+  if (checkpoint === undefined) await run.truncateTo(0);
+  const fromRun = checkpoint === undefined ? undefined : { path: run.path, checkpoint };
+  const prepared = await prepare(settings, run.manifest.seed, scratch, io, fromRun);
+  await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, checkpoint));
 }
 
 function settingsFrom(recipe: string, options: TrainCommandOptions, io: Io): TrainSettings {

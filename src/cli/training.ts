@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { HoneError, RandomStream } from '../core/index.js';
+import { HoneError } from '../core/index.js';
 import type { TrainableModel } from '../engine/index.js';
 import { evaluate } from '../evals/index.js';
 import type { ModelFolder } from '../model/index.js';
@@ -7,16 +7,14 @@ import { assertCapable, getRecipe } from '../recipes/index.js';
 import { renderingOf, trainRl, type Validation } from '../rl/index.js';
 import { type CheckpointState, type Json, type MetricsLine, type Run, writeReport } from '../runs/index.js';
 import { trainSft } from '../sft/index.js';
-import { loadTask, type Task, validateTask } from '../tasks/index.js';
-import { copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch, writeCheckpointModel } from './checkpoint-model.js';
+import { type HeldOut, holdOut, loadTask, type ProblemSource, type Task, validateTask } from '../tasks/index.js';
+import { checkpointModel, copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
 import { type ResolvedModel, resolveModel } from './model-source.js';
 import { type SftData, sftData } from './sft-data.js';
 import type { TrainSettings } from './train-settings.js';
 
-/** Problems of one validation during RL. They come from the train split, so that the test split stays unseen. */
-const VALIDATION_PROBLEMS = 100;
 /** Gold answers that have to be graded correct before RL starts; of an endless task, so many. */
 const GOLD_CHECKS = { finite: 20_000, endless: 50 };
 
@@ -29,6 +27,8 @@ export interface Prepared {
   task: Task | undefined;
   /** sft only. */
   data: SftData | undefined;
+  /** rl with validation only: problems to train on, and problems to validate on that are never trained on. */
+  heldOut: HeldOut | undefined;
 }
 
 export interface TrainingSummary {
@@ -53,12 +53,14 @@ export async function prepare(
   });
   if (settings.method === 'sft') {
     const data = await sftData(settings, { task, folder: model.folder, seed });
-    return { settings, model, task, data };
+    return { settings, model, task, data, heldOut: undefined };
   }
   if (task === undefined)
     throw new HoneError('usage', 'reinforcement learning needs a task', { hint: 'Add --task (hone tasks list).' });
+  const { every, problems } = settings.training.validation;
+  const heldOut = every > 0 ? holdOut(task, problems, seed) : undefined;
   await checkGold(task, seed, io);
-  return { settings, model, task, data: undefined };
+  return { settings, model, task, data: undefined, heldOut };
 }
 
 /** A run that goes on needs its starting model no more: the checkpoint has the weights. */
@@ -68,9 +70,7 @@ async function modelOf(
   fromRun: { path: string; checkpoint: Checkpoint } | undefined,
 ): Promise<string> {
   if (fromRun === undefined) return settings.model;
-  const folder = await scratch.folder();
-  await writeCheckpointModel(fromRun.path, fromRun.checkpoint.folder, folder);
-  return folder;
+  return checkpointModel(fromRun.path, fromRun.checkpoint.folder, { scratch, given: fromRun.path });
 }
 
 async function checkGold(task: Task, seed: number, io: Io): Promise<void> {
@@ -111,44 +111,53 @@ export async function train(
 async function trainModel(
   model: TrainableModel,
   run: Run,
-  { settings, task, data, model: { folder } }: Prepared,
+  { settings, task, data, heldOut, model: { folder } }: Prepared,
   io: Io,
   resumeFrom: Checkpoint | undefined,
 ): Promise<TrainingSummary> {
   const common = { run, progress: io.progress, signal: io.signal, resumeFrom };
   if (settings.method === 'sft') {
-    const { examples, heldOut } = data as SftData;
-    return trainSft({ ...common, model, data: examples, heldOutData: heldOut, config: settings.training });
+    const { examples, heldOut: heldOutData } = data as SftData;
+    return trainSft({ ...common, model, data: examples, heldOutData, config: settings.training });
   }
   const rl = task as Task;
-  const of: Validated = { task: rl, folder, seed: run.manifest.seed, maxTokens: settings.training.maxTokens, io };
-  const validate = (policy: TrainableModel): Promise<Validation> => validation(policy, of);
+  const { seed } = run.manifest;
   return trainRl({
     ...common,
     policy: model,
     task: rl,
     render: renderingOf(rl, folder),
     config: settings.training,
-    validate,
+    ...(heldOut && {
+      problems: heldOut.train,
+      validate: (policy: TrainableModel) =>
+        validation(policy, {
+          ...{ task: rl, validation: heldOut.validation, n: settings.training.validation.problems },
+          ...{ folder, seed, maxTokens: settings.training.maxTokens, io },
+        }),
+    }),
   });
 }
 
 interface Validated {
   task: Task;
+  /** What is asked. */
+  validation: ProblemSource;
+  n: number;
   folder: ModelFolder;
   seed: number;
   maxTokens: number;
   io: Io;
 }
 
-/** Greedy accuracy on problems that a seed of their own draws from the train split. */
+/** Greedy accuracy on problems that are never trained on. */
 async function validation(policy: TrainableModel, of: Validated): Promise<Validation> {
-  const { task, folder, seed, maxTokens, io } = of;
+  const { folder, n, seed, maxTokens, io } = of;
+  const task: Task = { ...of.task, problems: () => of.validation };
   const sampler = await policy.liveSampler();
   try {
     const { accuracy, wellFormed } = await evaluate({
-      ...{ sampler, task, model: folder, split: 'train', n: VALIDATION_PROBLEMS, k: 1, temperature: 0, maxTokens },
-      ...{ seed, problemSeed: new RandomStream(seed, 'validation').seed(0), signal: io.signal },
+      ...{ sampler, task, model: folder, split: 'test', n, k: 1, temperature: 0, maxTokens, seed, signal: io.signal },
     });
     return { score: accuracy, metrics: { accuracy, ...(wellFormed === null ? {} : { well_formed: wellFormed }) } };
   } finally {

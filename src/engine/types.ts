@@ -49,6 +49,7 @@ export interface Loss {
   linear?: boolean;
   /** The server's own loss with the same meaning, for remote engines. */
   remote?: { name: string; config: Record<string, number> };
+  /** Called with whole sequences, and with as few of them at a time as the engine likes: one sum per token, no means. */
   fn(out: Outputs, data: readonly Datum[]): LossResult;
 }
 
@@ -169,23 +170,59 @@ export interface TrainableModel {
   snapshot(): Promise<Sampler>;
   /** Sampler over the weights themselves; using it after the next update throws. No copy. */
   liveSampler(): Promise<Sampler>;
-  cloneFrozen(): Promise<TrainableModel>;
+  /**
+   * A model with the same weights at this moment, to serve as reference or anchor. Under an adapter it shares the base
+   * and copies the adapter; with `merged` the adapter is folded into weights of its own, as an average needs.
+   */
+  cloneFrozen(options?: { merged?: boolean }): Promise<TrainableModel>;
+  /** A model that trains an adapter on these weights, which are shared and may not change from then on. */
+  withAdapter(source: AdapterSource): Promise<TrainableModel>;
   copyFrom(other: TrainableModel): Promise<void>;
-  /** this <- keep * this + (1 - keep) * other. */
+  /**
+   * this <- keep * this + (1 - keep) * other, on merged weights where other has an adapter. A model with an adapter can
+   * only copy (keep = 0) from one on the same base.
+   */
   lerpFrom(other: TrainableModel, keep: number): Promise<void>;
-  /** Writes weights and optimiser state into an existing folder (files `weights.safetensors`, `optimizer.safetensors`), fsynced. */
+  /**
+   * Writes what training changes and optimiser state into an existing folder (files `weights.safetensors`,
+   * `optimizer.safetensors`), fsynced.
+   */
   save(folder: string): Promise<void>;
   load(folder: string): Promise<void>;
-  /** Writes a Hugging Face folder (config.json, model.safetensors); tokenizer files are the model room's business. */
+  /**
+   * Writes a Hugging Face folder (config.json, model.safetensors), an adapter folded in; tokenizer files are the model
+   * room's business.
+   */
   export(folder: string): Promise<void>;
+  /** Writes the adapter as a PEFT folder (adapter_config.json, adapter_model.safetensors). */
+  exportAdapter(folder: string): Promise<void>;
   /** Parameter and gradient tensors by Hugging Face name, for checks and merging; copies. */
   tensors(what: 'weights' | 'gradients'): Promise<Map<string, { shape: number[]; data: Float32Array }>>;
   dispose(): Promise<void>;
 }
 
+/** Modules that an adapter can update, by their names in every layer. */
+export const LORA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+
+/** Where an adapter comes from. */
+export type AdapterSource =
+  | {
+      kind: 'random';
+      rank: number;
+      /** The update of a weight is alpha / rank times B A. */
+      alpha: number;
+      /** Default: all of LORA_TARGETS. */
+      targets?: readonly string[];
+      seed: number;
+    }
+  /** A PEFT folder. */
+  | { kind: 'folder'; path: string };
+
 export interface ModelInfo {
   architecture: string;
   parameters: number;
+  /** Parameters that training changes: all, or the adapter's. */
+  trainedParameters: number;
   vocabSize: number;
   maxContext: number;
 }
@@ -207,6 +244,8 @@ export type ModelSource =
 export interface OpenModelOptions {
   source: ModelSource;
   role?: ModelRole;
+  /** Train this adapter and leave the weights as they are (LoRA). Default: train the weights. */
+  adapter?: AdapterSource;
   /** Longest sequence (prompt and response) the model will see; bounds the KV cache. Default: the config's. */
   maxContext?: number;
   /** Upper bound for tokens (rows x padded length) in one forward/backward graph run. Default: what fits the model. */

@@ -7,6 +7,7 @@ import { llamaTensorShapes, parseModelConfig, toHfConfig, type ModelConfig } fro
 import { copyAtomically, pathKind, readJson, writeJson } from './files.js';
 import { parseWith } from './parse.js';
 import { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorSource } from './safetensors.js';
+import { checkShapes } from './tensors.js';
 import { loadTokenizer } from './tokenizer.js';
 import type { ModelFolder } from './types.js';
 
@@ -61,20 +62,7 @@ export async function loadModelConfig(folder: string): Promise<ModelConfig> {
  * @throws HoneError('input') that names the first tensor that is missing or misshapen.
  */
 export function checkTensors(weights: SafetensorsFile, config: ModelConfig, where: string): void {
-  const present = new Set(weights.names());
-  for (const [name, shape] of llamaTensorShapes(config)) {
-    if (!present.has(name))
-      throw new HoneError('input', `weights lack tensor ${name}`, {
-        where,
-        hint: 'The weights do not belong to this config.json, or a shard is missing.',
-      });
-    const found = weights.info(name).shape;
-    if (found.join() !== shape.join())
-      throw new HoneError('input', `tensor ${name} has shape [${found}], but config.json asks for [${shape}]`, {
-        where,
-        hint: 'The weights do not belong to this config.json.',
-      });
-  }
+  checkShapes(weights, llamaTensorShapes(config), where);
 }
 
 /** Copies tokenizer, chat template and generation files that `from` has next to the weights in `to`. */

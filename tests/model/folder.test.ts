@@ -81,7 +81,7 @@ describe('exportModel', () => {
       ([name, { shape, data }]) => [name, { shape: [shape.reduce((a, b) => a * b), 1], data }] as const,
     );
     await writeSafetensors(file, flat);
-    expect((await failure(modelInfo(folder))).message).toMatch(/has shape \[\d+,1\], but config.json asks for/);
+    expect((await failure(modelInfo(folder))).message).toMatch(/is \[\d+, 1\], but config.json asks for/);
   });
 
   it('copies tokenizer files alone', async () => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Io } from '../io.js';
-import { exportCommand, importCommand, type ImportOptions, infoCommand } from '../model-files.js';
+import { exportCommand, type ExportOptions, importCommand, type ImportOptions, infoCommand } from '../model-files.js';
 import { examples, withCommonOptions } from '../options.js';
 
 export function define(command: Command, io: Io): void {
@@ -15,11 +15,18 @@ export function define(command: Command, io: Io): void {
     'hone models import HuggingFaceTB/SmolLM2-135M-Instruct --out models/smollm2',
   ]);
   const exporting = withCommonOptions(command.command('export'))
-    .description('Writes a trained model as a Hugging Face folder that other tools load.')
+    .description(
+      'Writes a trained model for other tools: a Hugging Face folder, or a GGUF file for llama.cpp and Ollama.',
+    )
     .argument('<model>', 'model folder, run folder or checkpoint')
-    .requiredOption('--out <folder>', 'folder to write')
-    .action((model: string, options: { out: string }) => exportCommand(model, options, io));
-  examples(exporting, ['hone models export runs/my-run --out my-model']);
+    .requiredOption('--out <path>', 'folder, or .gguf file, to write')
+    .option('--format <format>', 'hf (folder) or gguf (file)', 'hf')
+    .option('--type <type>', 'gguf only: f16 or q8_0 (default f16)')
+    .action((model: string, options: ExportOptions) => exportCommand(model, options, io));
+  examples(exporting, [
+    'hone models export runs/my-run --out my-model',
+    'hone models export runs/my-run --format gguf --type q8_0 --out my-model.gguf',
+  ]);
   const info = withCommonOptions(command.command('info'))
     .description('Architecture, size, tokenizer and chat template of a model.')
     .argument('<model>', 'model folder, .gguf file, run folder or checkpoint')

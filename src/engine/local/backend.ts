@@ -2,18 +2,23 @@ import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { HoneError } from '../../core/index.js';
 import { loadTokenizer, parseModelConfig, toHfConfig, type ModelConfig } from '../../model/index.js';
-import type { ModelInfo, OpenModelOptions, OptimResult, OptimStep, Sample, SampleRequest } from '../types.js';
+import type {
+  AdapterSource,
+  ModelInfo,
+  ModelSource,
+  OpenModelOptions,
+  OptimResult,
+  OptimStep,
+  Sample,
+  SampleRequest,
+} from '../types.js';
+import { saveAdapter } from './adapter.js';
 import { Parameters } from './parameters.js';
 import type { Prefix } from './prefixes.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
-import {
-  defaultTokensPerMicroBatch,
-  Training,
-  type Coefficients,
-  type Sequence,
-  type TokenOutputs,
-} from './training.js';
+import { defaultTokensPerMicroBatch } from './micro-batches.js';
+import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
 
 export interface BackendOptions extends SessionOptions {
   /** Bound for the estimated memory of all training sessions of one model. */
@@ -27,6 +32,7 @@ export interface Opened {
   handle: number;
   info: ModelInfo;
   version: number;
+  tokensPerMicroBatch: number;
 }
 
 export interface NamedTensor {
@@ -37,7 +43,6 @@ export interface NamedTensor {
 
 interface ModelEntry {
   kind: 'model';
-  config: ModelConfig;
   options: OpenModelOptions;
   training: Training;
   sampling: Sampling;
@@ -85,16 +90,12 @@ export class Backend {
 
   async open(options: OpenModelOptions): Promise<Opened> {
     const { source } = options;
-    if (source.kind === 'random') {
-      const config = supported(parseModelConfig(source.config, 'model config'), 'model config');
-      return this.#opened(config, options, await Parameters.random(config, source.seed, source.initStd));
-    }
-    const file = join(source.path, 'config.json');
-    const config = withEosIds(parseModelConfig(await readJsonFile(file), file), await generationConfig(source.path));
-    return this.#opened(supported(config, file), options, await Parameters.load(config, source.path));
+    const base = source.kind === 'random' ? await randomWeights(source) : await folderWeights(source.path);
+    return this.#opened(options, options.adapter ? await base.withAdapter(options.adapter) : base);
   }
 
-  #opened(config: ModelConfig, options: OpenModelOptions, parameters: Parameters): Opened {
+  #opened(options: OpenModelOptions, parameters: Parameters): Opened {
+    const { config } = parameters;
     const { maxContext = config.maxContext } = options;
     if (!(Number.isSafeInteger(maxContext) && maxContext >= 1 && maxContext <= config.maxContext))
       throw new HoneError(
@@ -104,24 +105,18 @@ export class Backend {
           where: 'maxContext',
         },
       );
-    const training = new Training(parameters, {
-      ...this.options,
-      tokensPerMicroBatch: options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(parameters.config),
-    });
-    const handle = this.#add({
-      kind: 'model',
-      config,
-      options,
-      training,
-      sampling: this.#sampling(parameters, options),
-    });
+    const tokensPerMicroBatch = options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(config);
+    const training = new Training(parameters, { ...this.options, tokensPerMicroBatch });
+    const sampling = this.#sampling(parameters, options);
+    const handle = this.#add({ kind: 'model', options, training, sampling });
     const info: ModelInfo = {
       architecture: config.architecture,
-      parameters: parameters.count,
+      parameters: countOf(parameters.arrays),
+      trainedParameters: countOf(parameters.trained()),
       vocabSize: config.vocabSize,
       maxContext,
     };
-    return { handle, info, version: parameters.version };
+    return { handle, info, version: parameters.version, tokensPerMicroBatch };
   }
 
   #sampling(parameters: Parameters, options: OpenModelOptions): Sampling {
@@ -155,6 +150,15 @@ export class Backend {
     return this.#model(handle).training.backward(sequences, coefficients, temperature);
   }
 
+  /** The forward pass of one micro-batch, kept for `backwardHeld`. */
+  hold(handle: number, sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+    return this.#model(handle).training.hold(sequences, entropy, temperature);
+  }
+
+  backwardHeld(handle: number, coefficients: Coefficients): Promise<void> {
+    return this.#model(handle).training.backwardHeld(coefficients);
+  }
+
   async optimStep(handle: number, step: OptimStep): Promise<{ result: OptimResult; version: number }> {
     const { training, sampling } = this.#model(handle);
     const result = training.optimStep(step);
@@ -181,9 +185,15 @@ export class Backend {
     return { handle: this.#add({ kind: 'sampler', sampling, version, options, owned: false }), version };
   }
 
-  async clone(handle: number): Promise<Opened> {
-    const { training, config, options } = this.#model(handle);
-    return this.#opened(config, options, await training.parameters.copy());
+  async clone(handle: number, merged: boolean): Promise<Opened> {
+    const { training, options } = this.#model(handle);
+    const { parameters } = training;
+    return this.#opened(options, await (merged ? parameters.mergedCopy() : parameters.copy()));
+  }
+
+  async withAdapter(handle: number, source: AdapterSource): Promise<Opened> {
+    const { training, options } = this.#model(handle);
+    return this.#opened(options, await training.parameters.withAdapter(source));
   }
 
   /** Weights of `handle` <- keep * own + (1 - keep) * other's. @returns the new version. */
@@ -204,15 +214,22 @@ export class Backend {
   }
 
   async writeWeights(handle: number, file: string): Promise<Record<string, unknown>> {
-    const { training, config } = this.#model(handle);
-    await training.parameters.write(file);
-    return toHfConfig(config);
+    const { parameters } = this.#model(handle).training;
+    await parameters.write(file, parameters.merged());
+    return toHfConfig(parameters.config);
+  }
+
+  async writeAdapter(handle: number, folder: string): Promise<void> {
+    const { adapter, arrays } = this.#model(handle).training.parameters;
+    if (!adapter)
+      throw new HoneError('usage', 'this model has no adapter', { hint: 'Use export(folder) for its weights.' });
+    await saveAdapter(folder, adapter, arrays);
   }
 
   async tensors(handle: number, what: 'weights' | 'gradients'): Promise<NamedTensor[]> {
     const { training } = this.#model(handle);
     const { shapes, arrays } = training.parameters;
-    return [...(what === 'weights' ? arrays : training.gradients)].map(([name, data]) => ({
+    return [...(what === 'weights' ? arrays : training.gradients())].map(([name, data]) => ({
       name,
       shape: shapes.get(name) ?? [],
       data: data.slice(),
@@ -290,6 +307,21 @@ function joined(a: Int32Array, b: Int32Array): Int32Array {
   all.set(a);
   all.set(b, a.length);
   return all;
+}
+
+function countOf(arrays: ReadonlyMap<string, Float32Array>): number {
+  return [...arrays.values()].reduce((sum, { length }) => sum + length, 0);
+}
+
+function randomWeights({ config, seed, initStd }: Extract<ModelSource, { kind: 'random' }>): Promise<Parameters> {
+  const where = 'model config';
+  return Parameters.random(supported(parseModelConfig(config, where), where), seed, initStd);
+}
+
+async function folderWeights(path: string): Promise<Parameters> {
+  const file = join(path, 'config.json');
+  const config = withEosIds(parseModelConfig(await readJsonFile(file), file), await generationConfig(path));
+  return Parameters.load(supported(config, file), path);
 }
 
 /** The attention kernel of the sampling graph works on groups of sixteen channels. */

@@ -117,7 +117,7 @@ export class ModelRunner {
 
   async #run(key: SamplingGraphKey, { feeds, fetches }: Buffers, lastIndex?: BigInt64Array): Promise<void> {
     const graph = await this.#graphs.get(JSON.stringify(key), this.#estimateBytes(key), () =>
-      CompiledGraph.compile(samplingGraph(this.parameters.config, key), this.options),
+      CompiledGraph.compile(samplingGraph(this.parameters, key), this.options),
     );
     const index = lastIndex ? tensorOf(await loadOrt(), 'int64', [key.B], lastIndex) : undefined;
     await graph.run(index ? { ...feeds, [IO.lastIndex]: index } : feeds, fetches);

@@ -1,6 +1,6 @@
 import { HoneError } from '../../core/index.js';
 import { LLAMA3_PATTERN, QWEN2_PATTERN } from '../patterns.js';
-import { eosIds } from './config.js';
+import { eosIds, ggufArchitecture } from './config.js';
 import { GgufMetadata, type GgufFile } from './file.js';
 
 /** llama.cpp's token types (enum llama_token_type). */
@@ -28,7 +28,7 @@ interface PreTokenization {
 }
 
 /** How text is split before merging, by tokenizer.ggml.pre (llama.cpp, src/llama-vocab.cpp). */
-const PRE_TOKENIZATIONS: ReadonlyMap<string, PreTokenization> = new Map([
+export const PRE_TOKENIZATIONS: ReadonlyMap<string, PreTokenization> = new Map([
   ['gpt-2', { preTokenizer: byteLevel(true) }],
   [
     'smollm',
@@ -37,6 +37,8 @@ const PRE_TOKENIZATIONS: ReadonlyMap<string, PreTokenization> = new Map([
     },
   ],
   ['llama-bpe', { preTokenizer: splitBy(LLAMA3_PATTERN), ignoreMerges: true, addBos: true }],
+  // SmolLM3's files: as Llama 3, without what that one adds.
+  ['smaug-bpe', { preTokenizer: splitBy(LLAMA3_PATTERN) }],
   ['qwen2', { preTokenizer: splitBy(QWEN2_PATTERN), normalizer: { type: 'NFC' } }],
 ]);
 
@@ -82,7 +84,7 @@ export function ggufTokenizerFiles(file: GgufFile): Record<string, unknown> {
       tokenizer_class: 'PreTrainedTokenizerFast',
       add_prefix_space: false,
       clean_up_tokenization_spaces: false,
-      model_max_length: new GgufMetadata(file, 'llama.').requiredNumber('context_length'),
+      model_max_length: new GgufMetadata(file, `${ggufArchitecture(file)}.`).requiredNumber('context_length'),
       ...(names.bos && { bos_token: names.bos }),
       ...(names.eos && { eos_token: names.eos }),
       ...(names.pad && { pad_token: names.pad }),

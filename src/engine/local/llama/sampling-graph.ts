@@ -1,7 +1,6 @@
-import { llamaTensorShapes, type ModelConfig } from '../../../model/index.js';
 import { Graph } from '../graph/graph.js';
 import { ANY, type Value } from '../graph/values.js';
-import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs } from './weights.js';
+import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs, type GraphModel } from './weights.js';
 
 /**
  * B rows of S new tokens each, over caches of any length. S = 1: decoding. Larger: reading, either from nothing and
@@ -38,9 +37,10 @@ export const SAMPLING_IO = {
  * Outputs for the last token of each row: `logprobs` [B, V] at temperature 1, and `probabilities` [B, V] at the
  * row's temperature.
  */
-export function samplingGraph(config: ModelConfig, { B, S }: SamplingGraphKey): Graph {
+export function samplingGraph(model: GraphModel, { B, S }: SamplingGraphKey): Graph {
   const g = new Graph();
-  const { weight, linear } = new WeightInputs(g, llamaTensorShapes(config));
+  const { config } = model;
+  const { weight, linear } = new WeightInputs(g, model);
   const { heads, kvHeads, headDim } = config;
   const io = SAMPLING_IO;
   const lastPosition = g.input(io.lastPosition, 'int32', [B]);
@@ -50,27 +50,33 @@ export function samplingGraph(config: ModelConfig, { B, S }: SamplingGraphKey): 
   const norm = (x: Value, gain: string): Value =>
     g.node('SimplifiedLayerNormalization', [x, weight(gain)], { axis: -1, epsilon: { float: config.rmsEps } });
 
+  /** A projection as attention takes it, [B, S, count * headDim]; queries and keys normalised where the model does so. */
+  const project = (x: Value, module: string, count: number, gain?: string): Value => {
+    const rows = linear(x, module);
+    const normed = gain && config.qkNorm ? norm(g.reshape(rows, [B * S * count, headDim]), gain) : rows;
+    return g.reshape(normed, [B, S, count * headDim]);
+  };
+
   const attention = (x: Value, i: number): Value => {
     const layer = layerNames(i);
-    const project = (module: string, count: number): Value => g.reshape(linear(x, module), [B, S, count * headDim]);
+    const rotates = !config.nopeLayers.includes(i);
     const cache = (name: string): Value => g.input(name, 'float32', [B, kvHeads, ANY, headDim]);
     const [context, key, value] = g.nodeOutputs(
       'GroupQueryAttention',
       [
-        project(layer.q, heads),
-        project(layer.k, kvHeads),
-        project(layer.v, kvHeads),
+        project(x, layer.q, heads, layer.qNorm),
+        project(x, layer.k, kvHeads, layer.kNorm),
+        project(x, layer.v, kvHeads),
         cache(io.pastKey(i)),
         cache(io.pastValue(i)),
         lastPosition,
         totalLength,
-        cos,
-        sin,
+        ...(rotates ? [cos, sin] : []),
       ],
       {
         num_heads: heads,
         kv_num_heads: kvHeads,
-        do_rotary: 1,
+        do_rotary: Number(rotates),
         rotary_interleaved: 0,
         scale: { float: 1 / Math.sqrt(headDim) },
       },
