@@ -60,10 +60,16 @@ export async function compareFamily(engine: LocalEngine, folder: string): Promis
   return found;
 }
 
-async function logitsDifference(model: LocalModel, data: readonly Datum[], file: SafetensorsFile): Promise<number> {
+/** Largest difference of a model's logits from the tensors `<name>.<i>` of a peer's file; infinite where shapes differ. */
+export async function logitsDifference(
+  model: LocalModel,
+  data: readonly Datum[],
+  file: SafetensorsFile,
+  name = 'logits',
+): Promise<number> {
   let worst = 0;
   for (const [i, row] of (await model.logits(data.map(({ input }) => input))).entries()) {
-    const theirs = (await file.read(`logits.${i}`)).data;
+    const theirs = (await file.read(`${name}.${i}`)).data;
     if (row.length !== theirs.length) return Infinity;
     // A NaN must not pass for agreement: no comparison with it holds.
     for (const [j, value] of row.entries())

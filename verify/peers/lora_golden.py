@@ -1,7 +1,9 @@
 """What PEFT computes with a LoRA adapter, to hold hone's adapters against.
 
-  python lora_golden.py make OUT [--rank 4] [--alpha 8] [--rslora] [--targets q_proj,v_proj | all-linear] [--dtype f32]
-      makes a tiny random Llama and an adapter with a B that is not zero:
+  python lora_golden.py make OUT [--family NAME] [--rank 4] [--alpha 8] [--rslora] [--targets q_proj,v_proj | all-linear]
+                                 [--dtype f32]
+      makes a tiny random model (default: an untied Llama with Llama 3.1's rotary scaling; NAME: one of families.py) and
+      an adapter with a B that is not zero:
         OUT/model/                config.json and model.safetensors (float32)
         OUT/adapter/              as PeftModel.save_pretrained writes it
         OUT/datums.json           ragged sequences {input, target, vectors: {weight}}
@@ -12,6 +14,9 @@
       loads any adapter with PeftModel.from_pretrained and writes
         OUT/expected.safetensors  unmerged.<i> and merged.<i> [T, V] for every sequence, and the gradients of the loss
         OUT/summary.json
+
+  python lora_golden.py all JOBS.json
+      does each of a list of argument lists, such as [["make", "OUT"], ...], in one process.
 
 The loss is the sum of -weight * logprob over all tokens of all sequences, as in hone. float32, CPU.
 """
@@ -26,13 +31,19 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+import families
 from make_tiny_goldens import make_config, make_weights
 
 PREFIX, SUFFIX = "base_model.model.", ".default.weight"
 
 
-def make_model(folder, rng):
+def make_model(folder, family, seed, rng):
     folder.mkdir(parents=True)
+    if family:
+        model = families.make_model(*families.FAMILIES[family], torch.Generator().manual_seed(seed))
+        model.save_pretrained(folder)
+        (folder / "generation_config.json").unlink(missing_ok=True)
+        return model.config.to_dict()
     config = make_config(tied=False)
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     save_file(make_weights(config, rng), folder / "model.safetensors", metadata={"format": "pt"})
@@ -66,7 +77,10 @@ def make_adapter(folder, model_folder, options, rng):
         for name, parameter in model.named_parameters():
             if "lora_" in name:
                 parameter.data = torch.tensor(rng.normal(0, 0.1, parameter.shape).astype(np.float32)).to(dtype)
+    # Neither the machine's path nor PEFT's model card belongs in a golden file.
+    model.peft_config["default"].base_model_name_or_path = "model"
     model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
 
 
 def evaluate(model_folder, adapter_folder, datums, out):
@@ -92,11 +106,12 @@ def evaluate(model_folder, adapter_folder, datums, out):
     (out / "summary.json").write_text(json.dumps(summary, indent=2))
 
 
-def main():
+def arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make")
     make.add_argument("out", type=Path)
+    make.add_argument("--family", choices=families.FAMILIES)
     make.add_argument("--rank", type=int, default=4)
     make.add_argument("--alpha", type=float, default=8)
     make.add_argument("--rslora", action="store_true")
@@ -106,18 +121,25 @@ def main():
     logits = commands.add_parser("logits")
     for name in ("model", "adapter", "datums", "out"):
         logits.add_argument(name, type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    if options.command == "logits":
+    commands.add_parser("all").add_argument("jobs", type=Path)
+    return parser.parse_args(argv)
+
+
+def run(options):
+    if options.command == "all":
+        for argv in json.loads(options.jobs.read_text()):
+            run(arguments(argv))
+    elif options.command == "logits":
         options.out.mkdir(parents=True, exist_ok=True)
         evaluate(options.model, options.adapter, json.loads(options.datums.read_text()), options.out)
-        return
-    rng = np.random.default_rng(options.seed)
-    config = make_model(options.out / "model", rng)
-    datums = make_datums(config, rng)
-    (options.out / "datums.json").write_text(json.dumps(datums))
-    make_adapter(options.out / "adapter", options.out / "model", options, rng)
-    evaluate(options.out / "model", options.out / "adapter", datums, options.out)
+    else:
+        rng = np.random.default_rng(options.seed)
+        config = make_model(options.out / "model", options.family, options.seed, rng)
+        datums = make_datums(config, rng)
+        (options.out / "datums.json").write_text(json.dumps(datums))
+        make_adapter(options.out / "adapter", options.out / "model", options, rng)
+        evaluate(options.out / "model", options.out / "adapter", datums, options.out)
 
 
-main()
+torch.set_num_threads(1)
+run(arguments())

@@ -45,6 +45,8 @@ export class Head {
     private readonly parameters: Parameters,
     private readonly sessions: SessionCache,
     private readonly options: SessionOptions,
+    /** Numbers in one block; a block has no fewer than LEAST_ROWS rows. */
+    private readonly block = BLOCK,
   ) {}
 
   get #config(): ModelConfig {
@@ -53,7 +55,7 @@ export class Head {
 
   /** Row counts of the chunks: full ones, then the left-over in a bucket. */
   #chunks(rows: readonly HeadRow[]): { size: number; rows: readonly HeadRow[] }[] {
-    const most = Math.max(LEAST_ROWS, Math.floor(BLOCK / this.#config.vocabSize / LEAST_ROWS) * LEAST_ROWS);
+    const most = Math.max(LEAST_ROWS, Math.floor(this.block / this.#config.vocabSize / LEAST_ROWS) * LEAST_ROWS);
     const chunks: { size: number; rows: readonly HeadRow[] }[] = [];
     for (let start = 0; start < rows.length; start += most) {
       const part = rows.slice(start, start + most);
