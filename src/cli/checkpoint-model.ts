@@ -7,7 +7,7 @@ import { copyTokenizerFiles } from '../model/index.js';
 
 /** Where a run keeps what its checkpoints lack to be models: config.json and the tokenizer's files. */
 export const RUN_MODEL_FOLDER = 'model';
-const CHECKPOINT_WEIGHTS = 'weights.safetensors';
+export const CHECKPOINT_WEIGHTS = 'weights.safetensors';
 
 export async function exists(file: string): Promise<boolean> {
   try {
@@ -35,6 +35,16 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   }
 }
 
+/** The folder with a run's config.json and tokenizer. @throws HoneError('input') when it is not there. */
+export async function sideFolder(run: string): Promise<string> {
+  const side = path.join(run, RUN_MODEL_FOLDER);
+  if (await exists(path.join(side, 'config.json'))) return side;
+  throw new HoneError('input', 'the run has no model/config.json, so its checkpoints cannot be read as models', {
+    where: run,
+    hint: 'hone resume writes it when the run can go on; else train again.',
+  });
+}
+
 /**
  * Makes a Hugging Face folder of one checkpoint of a run.
  * @param given what the user named: what errors call the folder.
@@ -44,12 +54,7 @@ export async function checkpointModel(
   checkpoint: string,
   { scratch, given }: { scratch: Scratch; given: string },
 ): Promise<string> {
-  const side = path.join(run, RUN_MODEL_FOLDER);
-  if (!(await exists(path.join(side, 'config.json'))))
-    throw new HoneError('input', 'the run has no model/config.json, so its checkpoints cannot be read as models', {
-      where: run,
-      hint: 'hone resume writes it when the run can go on; else train again.',
-    });
+  const side = await sideFolder(run);
   const folder = await scratch.folder();
   const weights = path.join(folder, 'model.safetensors');
   scratch.call(folder, given);

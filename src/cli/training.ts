@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { HoneError } from '../core/index.js';
-import type { TrainableModel } from '../engine/index.js';
+import type { ModelInfo, TrainableModel } from '../engine/index.js';
 import { evaluate } from '../evals/index.js';
 import type { ModelFolder } from '../model/index.js';
 import { assertCapable, getRecipe } from '../recipes/index.js';
@@ -11,14 +11,24 @@ import { type HeldOut, holdOut, loadTask, type ProblemSource, type Task, validat
 import { checkpointModel, copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
+import { baseFolder, type FolderOptions } from './model-folder.js';
 import { type ResolvedModel, resolveModel } from './model-source.js';
 import { type SftData, sftData } from './sft-data.js';
-import type { TrainSettings } from './train-settings.js';
+import type { AdapterBase, AdapterSettings, TrainSettings } from './train-settings.js';
 
 /** Gold answers that have to be graded correct before RL starts; of an endless task, so many. */
 const GOLD_CHECKS = { finite: 20_000, endless: 50 };
 
 type Checkpoint = { folder: string; state: CheckpointState };
+
+/** A run that is taken up again. */
+export interface GoneOn {
+  path: string;
+  /** undefined: it had not saved any. */
+  checkpoint: Checkpoint | undefined;
+  /** undefined: the run trains all weights. */
+  base: AdapterBase | undefined;
+}
 
 /** What a run needs besides its folder; made before the folder is, so that a mistake leaves nothing behind. */
 export interface Prepared {
@@ -43,14 +53,12 @@ export async function prepare(
   seed: number,
   scratch: Scratch,
   io: Io,
-  fromRun?: { path: string; checkpoint: Checkpoint },
+  fromRun?: GoneOn,
 ): Promise<Prepared> {
   const task = settings.task === null ? undefined : await loadTask(settings.task.spec, settings.task.options);
-  const model = await resolveModel(await modelOf(settings, scratch, fromRun), {
-    random: { task, seed },
-    scratch,
-    warn: (line) => io.progress.note(line, 'warn'),
-  });
+  const options = { scratch, warn: (line: string) => io.progress.note(line, 'warn') };
+  const model = await resolveModel(await modelOf(settings, options, fromRun), { random: { task, seed }, ...options });
+  if (settings.adapter !== null && model.source.kind === 'random') throw adapterOnRandom(settings);
   if (settings.method === 'sft') {
     const data = await sftData(settings, { task, folder: model.folder, seed });
     return { settings, model, task, data, heldOut: undefined };
@@ -63,14 +71,23 @@ export async function prepare(
   return { settings, model, task, data: undefined, heldOut };
 }
 
-/** A run that goes on needs its starting model no more: the checkpoint has the weights. */
-async function modelOf(
-  settings: TrainSettings,
-  scratch: Scratch,
-  fromRun: { path: string; checkpoint: Checkpoint } | undefined,
-): Promise<string> {
+/**
+ * Under an adapter the starting model, which a checkpoint does not hold; else a run that goes on needs that no more:
+ * the checkpoint has the weights.
+ */
+async function modelOf(settings: TrainSettings, options: FolderOptions, fromRun: GoneOn | undefined): Promise<string> {
   if (fromRun === undefined) return settings.model;
-  return checkpointModel(fromRun.path, fromRun.checkpoint.folder, { scratch, given: fromRun.path });
+  const { path: run, checkpoint, base } = fromRun;
+  if (base !== undefined) return baseFolder(base, run, options);
+  if (checkpoint === undefined) return settings.model;
+  return checkpointModel(run, checkpoint.folder, { scratch: options.scratch, given: run });
+}
+
+function adapterOnRandom({ model }: TrainSettings): HoneError {
+  return new HoneError('usage', `${model} has random weights: an adapter would leave them as they are`, {
+    where: '--lora',
+    hint: 'Leave --lora out to train all weights, or give --model a trained model.',
+  });
 }
 
 async function checkGold(task: Task, seed: number, io: Io): Promise<void> {
@@ -91,14 +108,16 @@ export async function train(
   const side = path.join(run.path, RUN_MODEL_FOLDER);
   if (!(await exists(path.join(side, 'config.json')))) await copySideFiles(prepared.model.folder.path, side);
   const summary = await withEngine({ threads: prepared.settings.threads }, async (engine) => {
-    assertCapable(getRecipe(run.manifest.recipe), engine);
+    const { adapter, tokensPerMicroBatch, samplingSlots } = prepared.settings;
+    assertCapable(getRecipe(run.manifest.recipe), engine, adapter === null ? [] : ['lora']);
     io.progress.phase('loading the model');
-    const { tokensPerMicroBatch, samplingSlots } = prepared.settings;
     const model = await engine.openModel({
       source: prepared.model.source,
+      ...(adapter === null ? {} : { adapter: { kind: 'random', ...adapter, seed: run.manifest.seed } }),
       ...(tokensPerMicroBatch === null ? {} : { tokensPerMicroBatch }),
       ...(samplingSlots === null ? {} : { samplingSlots }),
     });
+    if (adapter !== null) io.progress.note(adapterLine(adapter, model.info));
     return trainModel(model, run, prepared, io, resumeFrom);
   });
   const { iterations, bestScore, lastMetrics } = summary;
@@ -106,6 +125,11 @@ export async function train(
   await run.writeResult('result.json', { iterations, bestScore: bestScore ?? null, metrics: metrics as Json });
   await writeReport(run.path);
   return summary;
+}
+
+function adapterLine({ rank, alpha }: AdapterSettings, { parameters, trainedParameters }: ModelInfo): string {
+  const millions = (count: number): string => `${(count / 1e6).toPrecision(3)}M`;
+  return `LoRA of rank ${rank}, alpha ${alpha}: ${millions(trainedParameters)} parameters trained, ${millions(parameters)} in all`;
 }
 
 async function trainModel(

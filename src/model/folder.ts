@@ -87,9 +87,14 @@ export async function copyTokenizerFiles(from: string, to: string): Promise<stri
 /**
  * Copies a model folder to a new one that any Hugging Face tool reads: config.json, model.safetensors in float32,
  * tokenizer, chat template and generation files. config.json is written last.
+ * @param options.change changes the values of each tensor in place, as its turn comes
  * @throws HoneError('usage') when `out` already holds a model; HoneError('input') on damaged models.
  */
-export async function exportModel(folder: string, out: string, options: { onProgress?: Progress } = {}): Promise<void> {
+export async function exportModel(
+  folder: string,
+  out: string,
+  options: { onProgress?: Progress; change?: (name: string, values: Float32Array) => void } = {},
+): Promise<void> {
   const progress = options.onProgress ?? silentProgress;
   await refuseExistingModel(out);
   const config = await loadModelConfig(folder);
@@ -102,7 +107,9 @@ export async function exportModel(folder: string, out: string, options: { onProg
   const tensors = [...shapes].map(([name, shape]): [string, TensorSource] => {
     const data = async () => {
       progress.update(++done);
-      return (await weights.read(name)).data;
+      const { data: values } = await weights.read(name);
+      options.change?.(name, values);
+      return values;
     };
     return [name, { shape, data }];
   });

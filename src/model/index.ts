@@ -30,8 +30,14 @@ export { importModel } from './import.js';
 export { modelInfo, type ModelSummary } from './info.js';
 export {
   checkAdapterFits,
-  loraScale,
+  mergeAdapter,
   mergeLoraInto,
+  readTrainedAdapter,
+  type LoraAdapter,
+} from './merge-adapter.js';
+export { weightsHash } from './weights-hash.js';
+export {
+  loraScale,
   readPeftAdapter,
   writePeftAdapter,
   type LoraPair,

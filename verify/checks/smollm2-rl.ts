@@ -14,7 +14,7 @@ const SFT = [
 ];
 const rl = (out: string, ...more: string[]): string[] => [
   ...['train', 'dapo', '--model', 'sft', ...TASK, '--out', out],
-  ...set('iterations=12', 'promptsPerIteration=16', 'groupSize=8', 'updatesPerIteration=2', 'maxTokens=110'),
+  ...set('iterations=6', 'promptsPerIteration=16', 'groupSize=8', 'updatesPerIteration=2', 'maxTokens=110'),
   ...set('overlong.soft.cacheTokens=10', 'optimizer.lr=3e-5', 'optimizer.warmupUpdates=2'),
   ...set('validation.every=0', 'checkpoint.every=100', 'checkpoint.keep=1', ...more),
 ];

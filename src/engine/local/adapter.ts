@@ -84,28 +84,6 @@ export function newAdapter(
   return { adapter: { rank, alpha, scale: alpha / rank, targets, modules, shapes }, arrays };
 }
 
-/** weight + scale * B A, a new array; the sum over the rank is in float64. */
-export function mergedWeight(
-  weight: Float32Array,
-  a: Float32Array,
-  b: Float32Array,
-  { rank, scale }: Pick<Adapter, 'rank' | 'scale'>,
-): Float32Array {
-  const width = a.length / rank;
-  const merged = weight.slice();
-  const row = new Float64Array(width);
-  for (let o = 0; o * width < weight.length; o++) {
-    row.fill(0);
-    for (let k = 0; k < rank; k++) {
-      const factor = scale * (b[o * rank + k] as number);
-      if (factor !== 0)
-        for (let j = 0; j < width; j++) row[j] = (row[j] as number) + factor * (a[k * width + j] as number);
-    }
-    for (let j = 0; j < width; j++) merged[o * width + j] = (merged[o * width + j] as number) + (row[j] as number);
-  }
-  return merged;
-}
-
 /** A PEFT adapter from its folder. @throws HoneError when it is damaged or does not fit the model. */
 export async function loadAdapter(
   weights: ReadonlyMap<string, readonly number[]>,

@@ -1,7 +1,13 @@
 import { HoneError, RandomStream } from '../../core/index.js';
-import { llamaTensorShapes, readTensors, writeSafetensors, type ModelConfig } from '../../model/index.js';
+import {
+  llamaTensorShapes,
+  mergeLoraInto,
+  readTensors,
+  writeSafetensors,
+  type ModelConfig,
+} from '../../model/index.js';
 import type { AdapterSource } from '../types.js';
-import { mergedWeight, newAdapter, loadAdapter, type Adapter } from './adapter.js';
+import { newAdapter, loadAdapter, type Adapter } from './adapter.js';
 import { sizeOf } from './graph/values.js';
 import { loraA, loraB, type GraphModel } from './llama/weights.js';
 import { loadOrt, tensorOf, type Tensor } from './session.js';
@@ -141,7 +147,9 @@ export class Parameters implements GraphModel {
     for (const module of adapter.modules) {
       const array = (name: string): Float32Array => this.arrays.get(name) as Float32Array;
       const weight = `${module}.weight`;
-      merged.set(weight, mergedWeight(array(weight), array(loraA(module)), array(loraB(module)), adapter));
+      const values = array(weight).slice();
+      mergeLoraInto(values, { a: array(loraA(module)), b: array(loraB(module)) }, adapter.rank, adapter.scale);
+      merged.set(weight, values);
     }
     return merged;
   }
