@@ -12,7 +12,7 @@ import {
 import { sha256 } from '../formats/index.js';
 import { createChatTemplate, loadChatTemplate, type ModelFolder } from '../model/index.js';
 import { Scratch } from './checkpoint-model.js';
-import { openEngine } from './engine.js';
+import { withEngine } from './engine.js';
 import type { Io } from './io.js';
 import { resolveModel } from './model-source.js';
 import { numberIn, threadsOption, wholeNumber } from './options.js';
@@ -70,20 +70,31 @@ export interface OpenedChatModel {
   concurrency: number;
   weightsVersion: number;
   spending: () => Spending | undefined;
-  close(): Promise<void>;
 }
 
 /**
- * Opens what the options name. An endpoint is asked for its models first, so that a wrong address, key or name ends here.
+ * Opens what the options name, and closes it when `use` ends. An endpoint is asked for its models first, so that a wrong
+ * address, key or name ends here.
  * @param plain a task that writes prompts as the model reads them: the chat template is left out.
  * @throws HoneError('usage') unless exactly one of --model and --endpoint is given.
  */
-export async function openChatModel(options: ChatModelOptions, io: Io, plain = false): Promise<OpenedChatModel> {
+export async function usingChatModel<T>(
+  options: ChatModelOptions,
+  io: Io,
+  use: (opened: OpenedChatModel) => Promise<T>,
+  plain = false,
+): Promise<T> {
   if ((options.model === undefined) === (options.endpoint === undefined))
     throw new HoneError('usage', 'give either --model or --endpoint', {
       hint: 'Name a model folder with --model, or a server with --endpoint URL --model-name NAME.',
     });
-  return options.endpoint === undefined ? openLocal(options, io, plain) : openEndpoint(options, options.endpoint, io);
+  if (options.endpoint === undefined) return usingLocal(options, io, use, plain);
+  const opened = await openEndpoint(options, options.endpoint, io);
+  try {
+    return await use(opened);
+  } finally {
+    await opened.model.close();
+  }
 }
 
 async function openEndpoint(options: ChatModelOptions, url: string, io: Io): Promise<OpenedChatModel> {
@@ -115,7 +126,6 @@ async function openEndpoint(options: ChatModelOptions, url: string, io: Io): Pro
     concurrency: options.concurrency ?? 16,
     weightsVersion: 0,
     spending: () => model.spending,
-    close: () => model.close(),
   };
 }
 
@@ -128,42 +138,29 @@ async function templateOf(folder: string): Promise<NonNullable<EndpointOptions['
   });
 }
 
-async function openLocal(options: ChatModelOptions, io: Io, plain: boolean): Promise<OpenedChatModel> {
+function usingLocal<T>(
+  options: ChatModelOptions,
+  io: Io,
+  use: (opened: OpenedChatModel) => Promise<T>,
+  plain: boolean,
+): Promise<T> {
   const name = options.model as string;
-  const scratch = new Scratch();
-  try {
+  return Scratch.with(async (scratch) => {
     const warn = (line: string): void => io.progress.note(line, 'warn');
     const { source, folder } = await resolveModel(name, { scratch, warn });
-    const engine = await openEngine(options);
-    try {
+    return withEngine(options, async (engine) => {
       io.progress.phase('loading the model');
       const sampler = await (await engine.openModel({ source })).liveSampler();
-      const model = new SamplerChatModel({
-        sampler,
-        folder: plain ? plainFolder(folder) : folder,
-        name,
-        seed: options.seed,
-      });
-      return {
-        model,
+      const asked = plain ? plainFolder(folder) : folder;
+      return use({
+        model: new SamplerChatModel({ sampler, folder: asked, name, seed: options.seed }),
         identity: localIdentity(name, folder, plain, sampler.weightsVersion),
         concurrency: options.concurrency ?? 256,
         weightsVersion: sampler.weightsVersion,
         spending: () => undefined,
-        close: async () => {
-          await model.close();
-          await engine.close();
-          await scratch.dispose();
-        },
-      };
-    } catch (error) {
-      await engine.close();
-      throw error;
-    }
-  } catch (error) {
-    await scratch.dispose();
-    throw error;
-  }
+      });
+    });
+  });
 }
 
 function localIdentity(name: string, folder: ModelFolder, plain: boolean, version: number): Record<string, unknown> {

@@ -4,7 +4,7 @@ import { type EvalResult, evaluate, evaluateSolver, type EvalTiming, writeResult
 import type { Split, Task } from '../tasks/index.js';
 import { parseMethod, type Method } from '../thinking/index.js';
 import { requireCapabilities } from '../engine/chat/index.js';
-import { type ChatModelOptions, openChatModel } from './chat-model.js';
+import { type ChatModelOptions, type OpenedChatModel, usingChatModel } from './chat-model.js';
 import { Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io, JsonValue } from './io.js';
@@ -56,6 +56,8 @@ export async function runEval(spec: string, options: EvalCommandOptions, io: Io)
   const method = options.method === undefined ? undefined : parseMethod(options.method);
   const asked = await askedTask(spec, request);
   const plan = planOf(asked, options);
+  refuseGreedyRepeats(plan);
+  asked.task.problems(options.split, options.seed).at(0); // What is wrong with the data is found before the model is loaded.
   if (options.out !== undefined) await refuseUnwritable(options.out);
   // Without a method, a model of this machine is asked through its engine, all problems in one batch.
   const plain = method === undefined && options.endpoint === undefined;
@@ -84,8 +86,7 @@ interface Found {
 }
 
 async function evalLocal(asked: Asked, plan: Plan, options: EvalCommandOptions, io: Io): Promise<Found> {
-  const scratch = new Scratch();
-  try {
+  return Scratch.with(async (scratch) => {
     const { source, folder } = await resolveModel(options.model as string, {
       scratch,
       warn: (line) => io.progress.note(line, 'warn'),
@@ -99,9 +100,7 @@ async function evalLocal(asked: Asked, plan: Plan, options: EvalCommandOptions, 
       });
     });
     return { result, settings: { method: { name: 'direct' }, model: { model: options.model, engine: 'local' } } };
-  } finally {
-    await scratch.dispose();
-  }
+  });
 }
 
 async function evalMethod(
@@ -112,10 +111,8 @@ async function evalMethod(
   io: Io,
 ): Promise<Found> {
   const method = named ?? parseMethod('direct');
-  refuseGreedy(plan);
   const cache = options.cache ?? (options.out === undefined ? undefined : `${options.out}.cache`);
-  const opened = await openChatModel(cache === undefined ? options : { ...options, cache }, io, isRaw(task));
-  try {
+  const use = async (opened: OpenedChatModel): Promise<Found> => {
     requireCapabilities(opened.model, method.needs, `method ${method.name}`);
     const { temperature, topP, maxTokens } = plan;
     const sampling = { temperature, maxTokens, ...(topP === undefined ? {} : { topP }) };
@@ -127,22 +124,21 @@ async function evalMethod(
     });
     noteSpending(opened.spending(), io);
     return { result, settings: { method: { name: method.name, ...method.settings }, model: opened.identity } };
-  } finally {
-    await opened.close();
-  }
+  };
+  return usingChatModel(cache === undefined ? options : { ...options, cache }, io, use, isRaw(task));
 }
 
 const isRaw = (task: Task): boolean => task.format === 'raw';
 
-function refuseGreedy({ k, temperature }: Plan): void {
-  if (temperature > 0 || k === 1) return;
-  throw new HoneError('usage', `greedy decoding gives the same response ${k} times`, {
+function refuseGreedyRepeats({ k, temperature }: Plan): void {
+  if (k === 1 || temperature !== 0) return;
+  throw new HoneError('usage', `greedy decoding gives the same answer ${k} times`, {
     where: '--k',
-    hint: 'Set --k to 1, or --temperature above 0.',
+    hint: 'Leave --k out, or give a --temperature above 0.',
   });
 }
 
-function noteSpending(spending: ReturnType<Awaited<ReturnType<typeof openChatModel>>['spending']>, io: Io): void {
+function noteSpending(spending: ReturnType<OpenedChatModel['spending']>, io: Io): void {
   if (spending === undefined) return;
   const { requests, retries, lostReplies, lostTokens } = spending;
   io.progress.note(

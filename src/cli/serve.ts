@@ -1,8 +1,8 @@
-import { startServer } from '../thinking/index.js';
+import { type Answers, parseMethod, startServer, totals, withoutTiming } from '../thinking/index.js';
 import { requireCapabilities } from '../engine/chat/index.js';
 import { extractAnswer } from '../tasks/index.js';
-import { type Answers, parseMethod } from '../thinking/index.js';
-import { type ChatModelOptions, openChatModel } from './chat-model.js';
+
+import { type ChatModelOptions, usingChatModel } from './chat-model.js';
 import type { Io } from './io.js';
 import { sameAnswer } from './solver.js';
 import { plainText } from './text.js';
@@ -26,11 +26,8 @@ export async function runServe(options: ServeCommandOptions, io: Io): Promise<vo
   const { upstream, host, port, serveKey, maxRequests, grace, seed } = options;
   const method = options.think === undefined ? undefined : parseMethod(options.think);
   const concurrency = options.concurrency ?? Math.max(16, maxRequests);
-  const opened = await openChatModel(
-    { ...options, concurrency, ...(upstream === undefined ? {} : { endpoint: upstream }) },
-    io,
-  );
-  try {
+  const asked = { ...options, concurrency, ...(upstream === undefined ? {} : { endpoint: upstream }) };
+  await usingChatModel(asked, io, async (opened) => {
     if (method) requireCapabilities(opened.model, method.needs, `method ${method.name}`);
     const server = await startServer({
       ...{ model: opened.model, answers: FREE_ANSWERS, host, port, maxRequests, grace, seed },
@@ -47,9 +44,7 @@ export async function runServe(options: ServeCommandOptions, io: Io): Promise<vo
     await untilAborted(io.signal);
     io.progress.note('stopping');
     await server.stop();
-  } finally {
-    await opened.close();
-  }
+  });
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {
@@ -69,11 +64,9 @@ export interface ThinkCommandOptions extends ChatModelOptions {
 export async function runThink(asked: string, options: ThinkCommandOptions, io: Io): Promise<void> {
   const { temperature, topP, maxTokens, system, seed } = options;
   const method = parseMethod(options.method);
-  const opened = await openChatModel(options, io);
-  try {
+  await usingChatModel(options, io, async (opened) => {
     requireCapabilities(opened.model, method.needs, `method ${method.name}`);
     io.progress.end();
-    const { totals, withoutTiming } = await import('../thinking/index.js');
     const thought = await method.run(
       { prompt: asked, ...(system === undefined ? {} : { system }) },
       {
@@ -96,7 +89,5 @@ export async function runThink(asked: string, options: ThinkCommandOptions, io: 
       io.print(io.color.bold(answer === null ? 'No answer was found.' : `Answer: ${plainText(answer)}`));
       io.print(`${calls} calls, ${promptTokens} prompt tokens, ${completionTokens} generated`);
     });
-  } finally {
-    await opened.close();
-  }
+  });
 }

@@ -8,6 +8,7 @@ export const characterTokenizer: Tokenizer = {
   eosIds: [0],
   padId: undefined,
   encode: (text) => Int32Array.from(text, (character) => character.charCodeAt(0) + 1),
+  shield: (contents) => ({ contents, encode: (text) => characterTokenizer.encode(text) }),
   decode: (tokens) =>
     Array.from(tokens)
       .filter((id) => id > 0)
@@ -59,6 +60,10 @@ export class TextSampler implements Sampler {
     return requests.map((request) =>
       Array.from({ length: request.params.n }, (_, attempt) => this.#one(request, attempt, options.signal?.aborted)),
     );
+  }
+
+  continueFrom(): Promise<never> {
+    return Promise.reject(new Error('this sampler keeps no cache'));
   }
 
   dispose(): Promise<void> {

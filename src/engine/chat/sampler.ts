@@ -1,5 +1,5 @@
 import { HoneError, RandomStream } from '../../core/index.js';
-import { type ChatMessage, encodeChat, type ModelFolder } from '../../model/index.js';
+import { type ChatMessage, type ChatTemplate, encodeChat, type ModelFolder } from '../../model/index.js';
 import type { Sample, SampleParams, Sampler, SampleRequest } from '../types.js';
 import { ChatError, interrupted, stopIfAborted } from './errors.js';
 import { joinPartial, opensThoughts, unfinishedTurn } from './openai.js';
@@ -85,8 +85,8 @@ export class SamplerChatModel implements ChatModel {
         where: 'tools',
         hint: 'Use the tool loop over code blocks, or an endpoint that knows function calling.',
       });
-    const { tokens, text } = this.#prompt(request);
-    return this.#sample(tokens, opensThoughts(text), request, options);
+    const { tokens, inside } = this.#prompt(request);
+    return this.#sample(tokens, inside, request, options);
   }
 
   async completeText(
@@ -117,22 +117,22 @@ export class SamplerChatModel implements ChatModel {
     return this.#options.sampler.dispose();
   }
 
-  /** Tokens of the prompt; of an unfinished turn, the template's opening of the turn and then its text as it stands. */
-  #prompt(request: ChatRequest): { tokens: Int32Array; text: string } {
+  /**
+   * Tokens of the prompt, in which control tokens come from the template alone; of an unfinished turn, the template's
+   * opening of the turn and then its text as it stands, whose markup is the model's own.
+   */
+  #prompt(request: ChatRequest): { tokens: Int32Array; inside: boolean } {
     const { folder } = this.#options;
-    const open = (messages: readonly ChatTurn[]): string => {
-      const template = folder.chatTemplate;
-      if (template) return template.render(plainMessages(messages), { addGenerationPrompt: true });
-      throw new HoneError('usage', 'the model has no chat template', {
-        where: folder.path,
-        hint: 'Use an instruction-tuned model, or put a chat_template.jinja into the folder.',
-      });
-    };
-    const { messages } = request;
-    const text = request.continueAssistant
-      ? joinPartial(open(messages.slice(0, -1)), unfinishedTurn(messages))
-      : open(messages);
-    return { tokens: folder.tokenizer.encode(text), text };
+    const { messages, continueAssistant } = request;
+    const turns = continueAssistant ? messages.slice(0, -1) : messages;
+    const { contents, encode } = folder.tokenizer.shield(turns.map(({ content }) => content));
+    const shielded = turns.map(({ role }, i) => ({ role, content: contents[i] as string }));
+    const opening = templateOf(folder).render(shielded, { addGenerationPrompt: true });
+    const opened = /<think>\s*$/.test(opening);
+    if (!continueAssistant) return { tokens: encode(opening), inside: opened };
+    const partial = unfinishedTurn(messages);
+    const inside = opensThoughts(partial) || (opened && !partial.includes('</think>'));
+    return { tokens: encode(joinPartial(opening, partial)), inside };
   }
 
   async #sample(
@@ -240,6 +240,14 @@ export class SamplerChatModel implements ChatModel {
 
 const plainMessages = (messages: readonly ChatTurn[]): ChatMessage[] =>
   messages.map(({ role, content }) => ({ role, content }));
+
+function templateOf(folder: ModelFolder): ChatTemplate {
+  if (folder.chatTemplate) return folder.chatTemplate;
+  throw new HoneError('usage', 'the model has no chat template', {
+    where: folder.path,
+    hint: 'Use an instruction-tuned model, or put a chat_template.jinja into the folder.',
+  });
+}
 
 /** The text before the stop string that is complete first. */
 function cutBeforeStop(text: string, stop: readonly string[]): string {
