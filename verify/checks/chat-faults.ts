@@ -103,10 +103,11 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
 
 /** Five times killed at a moment that is drawn, then to the end. */
 async function killedRuns(ctx: CheckContext): Promise<Run> {
-  const found = await upstream(false, 40);
+  const found = await upstream(false, 300);
   for (let kill = 0; kill < KILLS; kill++) {
     const killAfter = 1.5 + draw('kill', kill).next() * 1.5;
-    await hone(args(found, 'killed.json'), { cwd: ctx.scratch, killAfter });
+    const { code } = await hone(args(found, 'killed.json'), { cwd: ctx.scratch, killAfter });
+    if (code === 0) throw new Error(`it had ended before kill ${kill + 1}: the moments are too late for this machine`);
     ctx.log(`killed after ${killAfter.toFixed(1)} s: ${found.good.size} replies so far`);
   }
   await mustRun(args(found, 'killed.json'), { cwd: ctx.scratch });
