@@ -155,6 +155,9 @@ function repairEscapes(text: string): string {
     .replace(/\v/g, ' ');
 }
 
+/** Stands for \\\\ while the space commands, which begin with one backslash, are taken out. */
+const LINE_BREAK = '\u0002';
+
 const LAYOUT =
   /\\(?:left|right|middle|bigl|bigr|biggl|biggr|Bigl|Bigr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle|textstyle|scriptstyle|limits|nolimits|mathstrut|strut|nonumber|notag|allowbreak|hfill|vspace\{[^{}]*\}|hspace\{[^{}]*\}|phantom\{[^{}]*\}|label\{[^{}]*\}|tag\{[^{}]*\})(?![a-zA-Z])\.?/g;
 
@@ -166,6 +169,7 @@ export function cleanMaths(text: string): string {
   let clean = plainCharacters(singleBackslashes(repairEscapes(text)));
   if (clean.includes('\\'))
     clean = clean
+      .replace(/\\\\(?:\s*\[[\d.]+(?:pt|em|ex|mm|cm)\])?/g, LINE_BREAK)
       .replace(LAYOUT, ' ')
       .replace(/,\s*\\!\s*(?=\d{3})/g, '{,}')
       .replace(/\\!/g, '')
@@ -180,7 +184,8 @@ export function cleanMaths(text: string): string {
     .replace(/\{,\}/g, ',')
     .replace(/\*\*(?=\s*$)|^\s*\*\*/g, '')
     .replace(/[~\s]+/g, ' ')
-    .replace(/(?:[.,;:\s]|(?<!\\)\\)+$/, '')
+    .replace(/(?:[.,;:\s\u0002]|(?<!\\)\\)+$/, '')
+    .replaceAll(LINE_BREAK, '\\\\ ')
     .trim();
 }
 

@@ -520,7 +520,8 @@ function shortened(node: MathNode): MathNode {
   if (node.kind !== 'relation') return node;
   const arrow = node.signs.lastIndexOf('=>');
   if (arrow >= 0) return shortened(tail(node, arrow + 1));
-  const about = node.signs.findIndex((sign, index) => sign === '~' && index > 0);
+  const about = node.signs.findIndex((sign, index) => sign === '~' && !(index === 0 && isLabel(node.items[0] as MathNode)));
+  if (about === 0) return node.items[0] as MathNode;
   if (about > 0)
     return shortened({ ...node, items: node.items.slice(0, about + 1), signs: node.signs.slice(0, about) });
   const signs = node.signs.map((sign): RelationSign => (sign === '~' ? '=' : sign));

@@ -1,3 +1,6 @@
+import { LimitReached } from './limits.js';
+import { parseMaths } from './parser.js';
+
 /** Where in a reply an answer may stand. */
 export type AnswerPlace =
   | 'boxed'
@@ -7,6 +10,7 @@ export type AnswerPlace =
   | 'answer-line'
   | 'answer-is'
   | 'whole'
+  | 'prose'
   | 'math'
   | 'bracket'
   | 'letter'
@@ -73,7 +77,8 @@ const FINDERS: Readonly<Record<AnswerPlace, (text: string) => Hit | undefined>> 
       text,
       /(?:answer|result|solution|value|réponse)\s+(?:is|are|est)(?![a-z])(?:\s+(?:given by|equal to|thus|therefore))?\s*:?/gi,
     ),
-  whole: (text) => ({ at: 0, readings: text.length > 400 || /[.!?]\s+\S/.test(text.trim()) ? [] : [text] }),
+  whole,
+  prose: (text) => ({ at: 0, readings: text.length > 400 ? [] : [withoutDelimiters(text)] }),
   math: lastMath,
   bracket: (text) => {
     const hits = [...text.matchAll(/\[([^[\]\n]{1,400})\]/g)];
@@ -180,7 +185,7 @@ const MATH_WINDOW = 6000;
 function lastMath(text: string): Hit | undefined {
   const offset = Math.max(0, text.length - MATH_WINDOW);
   const run = lastRun(text.slice(offset));
-  return run && { at: offset + run.at, readings: [run.content] };
+  return run && { at: offset + run.at, readings: [run.content, ...(lastNumber(run.content)?.readings ?? [])] };
 }
 
 interface Run {
@@ -206,6 +211,36 @@ function lastRun(text: string): Run | undefined {
 /** Text without the signs that open and close formulas; an escaped dollar stays. */
 export function withoutDelimiters(text: string): string {
   return text.replace(/(?<!\\)\$/g, ' ').replace(/\\[()[\]]/g, ' ');
+}
+
+/** The whole reply, where it is an answer and nothing else: a bare expression, or formulas with joining words and units. */
+function whole(text: string): Hit | undefined {
+  const trimmed = text.trim();
+  if (trimmed.length > 400 || /[.!?:]\s+\S/.test(trimmed) || /^[a-zA-Z]{2,}\s+[a-zA-Z]/.test(trimmed)) return undefined;
+  const spans = formulas(trimmed);
+  const [first] = spans;
+  const outside = first ? outsideOf(trimmed, spans) : trimmed.replace(/\\[a-zA-Z]+(?:\{[a-zA-Z *]*\})?/g, '');
+  if (first && (/[a-zA-Z]/.test(trimmed.slice(0, first.start)) || proseLength(outside) > 25)) return undefined;
+  if (!first && (outside.match(/[a-zA-Z]{3,}/g)?.length ?? 0) > 3) return undefined;
+  return isReadable(withoutDelimiters(trimmed)) ? { at: 0, readings: [withoutDelimiters(trimmed)] } : undefined;
+}
+
+const outsideOf = (text: string, spans: readonly Span[]): string =>
+  spans.reduceRight((left, span) => `${left.slice(0, span.start)} ${left.slice(span.end)}`, text);
+
+/** Letters that are neither joining words nor percent. */
+const proseLength = (text: string): number => text.replace(/\b(?:and|or|percent|pct)\b|[\s,.;%\\]/gi, '').length;
+
+/** Whether a text is mathematics that is understood. */
+export function isReadable(text: string): boolean {
+  if (/^\s*[+-]?\d+(?:\.\d+)?\s*$/.test(text)) return true;
+  try {
+    const parsed = parseMaths(text);
+    return 'node' in parsed && parsed.node.kind !== 'text';
+  } catch (error) {
+    if (error instanceof LimitReached) return false;
+    throw error;
+  }
 }
 
 // ---- marked lines ----
@@ -263,8 +298,7 @@ export function goldReadings(gold: string): string[] {
   const spans = formulas(gold);
   const run = lastRun(gold);
   if (!run) return [withoutDelimiters(gold)];
-  const outside = spans.reduceRight((text, span) => text.slice(0, span.start) + ' ' + text.slice(span.end), gold);
-  const isProse = outside.replace(/\b(?:and|or|percent|pct)\b|[\s,.;%\\]/gi, '').length > 25;
+  const isProse = proseLength(outsideOf(gold, spans)) > 25;
   const joined = withoutDelimiters(gold);
   const coversAll = run.at === (spans[0] as Span).start;
   if (isProse) return [joined, run.content];
@@ -311,8 +345,7 @@ function lastNumber(text: string): Hit | undefined {
   const offset = Math.max(0, at - NUMBER_WINDOW);
   const last = [...text.slice(offset, at + 10).matchAll(NUMBER)].at(-1);
   if (!last) return undefined;
-  const before = text[offset + last.index - 1] ?? ' ';
-  if ('^_{'.includes(before)) return undefined;
+  if (/[\^_]\{?$/.test(text.slice(Math.max(0, offset + last.index - 2), offset + last.index))) return undefined;
   return { at: offset + last.index, readings: [last[0].replace(/,+$/, '').replace('−', '-')] };
 }
 

@@ -4,11 +4,9 @@ import type { Verdict } from '../../types.js';
 import { correct, noVerdict, wrong } from '../../verdicts.js';
 import { compareAnswers, type AnswerComparison, type CompareOptions, type DecidedBy } from './answers.js';
 import { textKey } from './clean.js';
-import { findAnswer, goldReadings, spokenPart, type AnswerPlace, type Found } from './extract.js';
+import { findAnswer, goldReadings, isReadable, spokenPart, type AnswerPlace, type Found } from './extract.js';
 import { minervaForm } from './minerva.js';
-import { parseMaths } from './parser.js';
 import { DEFAULT_PROFILE, type MathsProfile } from './profiles.js';
-import { LimitReached } from './limits.js';
 
 /** A verdict on mathematics, with what it was decided by. */
 export interface MathsVerdict extends Verdict {
@@ -108,15 +106,4 @@ function compareReadings(gold: string, readings: readonly string[], rules: Compa
       result ??= [comparison, candidate];
     }
   return result as [AnswerComparison, string];
-}
-
-function isReadable(text: string): boolean {
-  if (/^\s*[+-]?\d+(?:\.\d+)?\s*$/.test(text)) return true;
-  try {
-    const parsed = parseMaths(text);
-    return 'node' in parsed && parsed.node.kind !== 'text';
-  } catch (error) {
-    if (error instanceof LimitReached) return false;
-    throw error;
-  }
 }

@@ -26,7 +26,7 @@ const DEFAULT: MathsProfile = {
   name: 'default',
   source: 'hone',
   thinking: 'optional',
-  places: [...MARKED, ['whole'], ['math'], ['last-number']],
+  places: [...MARKED, ['whole'], ['math'], ['last-number'], ['prose']],
   compare: 'maths',
   rules: DEFAULT_RULES,
 };
