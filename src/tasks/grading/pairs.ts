@@ -26,6 +26,7 @@ export type Pair = z.output<typeof pairSchema>;
 
 /** The profile of a kind of pair, where the row or the caller names none; `math` for kinds without a format rule. */
 const KIND_PROFILES: Readonly<Record<string, string>> = {
+  'bare-answer': 'bare',
   boxed: 'boxed',
   'think+boxed': 'boxed',
   'dapo-string': 'dapo',

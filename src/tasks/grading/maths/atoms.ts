@@ -159,7 +159,8 @@ export abstract class AtomParser extends TokenReader {
     const opens = this.is('sign', '(') && !this.peek().spaced;
     if (!opens) return symbol(name);
     if (FUNCTION_LETTERS.test(name)) return call(`?${name}`, ...itemsOf(this.factorless()));
-    return this.hasComma() ? call(`?${name}`, ...itemsOf(this.factorless())) : symbol(name);
+    const ofName = /^[A-Z]/.test(name) && this.peek(1).kind === 'letter' && this.peek(2).text === ')';
+    return ofName || this.hasComma() ? call(`?${name}`, ...itemsOf(this.factorless())) : symbol(name);
   }
 
   /** Whether the round bracket that opens here holds a comma of its own: the arguments of a function. */

@@ -179,6 +179,7 @@ export function cleanMaths(text: string): string {
         space.includes('quad') ? ' \\quad ' : ' ',
       );
   return clean
+    .replace(/\s*\{\s*,\s*\}\s*(?=\d)/g, '{,}')
     .replace(/\b(?:np|math|sympy|sp)\.(?=[a-zA-Z])/g, '')
     .replace(/(\d)\{,\}(?=\d{3})/g, '$1\u0001')
     .replace(/\{,\}/g, ',')

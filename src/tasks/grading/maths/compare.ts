@@ -9,7 +9,7 @@ import {
   type NodeOf,
   type RelationSign,
 } from './ast.js';
-import { equalExpressions, proportion, type Method } from './equal.js';
+import { equalExpressions, freeNames, proportion, type Method } from './equal.js';
 import { basedValue } from './evaluate.js';
 import type { Budget } from './limits.js';
 import { expandSigns, keyOf, normalize, valueOf } from './normal.js';
@@ -67,7 +67,7 @@ export class Comparer {
     const absolute = typeof this.rules.absolute === 'number' ? this.rules.absolute : this.rules.absolute?.[0];
     const { equal, method } = equalExpressions(gold, given, { precision: this.rules.precision, absolute }, this.budget);
     this.methods.add(method);
-    return equal || this.withOtherLetters(gold, given);
+    return equal || this.withOtherLetters(gold, given) || (!this.rules.strict && this.withOtherNames(gold, given));
   }
 
   /** SymPy prints e and i as E and I; `log` may mean the logarithm to base 10 that the other side spells out. */
@@ -85,6 +85,22 @@ export class Comparer {
     const [newGiven, newGold] = changed as [MathNode, MathNode];
     if (keyOf(newGiven) === keyOf(given) && keyOf(newGold) === keyOf(gold)) return false;
     return equalExpressions(newGold, newGiven, { precision: this.rules.precision }, this.budget).equal;
+  }
+
+  /** Not strict: the names of one side stand for those of the other, in the order of the alphabet. */
+  private withOtherNames(gold: MathNode, given: MathNode): boolean {
+    const [wanted, found] = [freeNames(gold), freeNames(given)];
+    if (wanted.length !== found.length || wanted.length === 0 || wanted.join() === found.join()) return false;
+    const marked = found.reduce(
+      (node, name, index) => substitute(node, { kind: 'symbol', name }, { kind: 'symbol', name: `#${index}` }),
+      given,
+    );
+    const renamed = wanted.reduce(
+      (node, name, index) => substitute(node, { kind: 'symbol', name: `#${index}` }, { kind: 'symbol', name }),
+      marked,
+    );
+    return equalExpressions(gold, normalize(renamed, this.budget), { precision: this.rules.precision }, this.budget)
+      .equal;
   }
 
   /** 1 ± 2 stands for two answers. */
@@ -323,6 +339,7 @@ export class Comparer {
     }
     if (keyOf(a) === keyOf(b)) return true;
     this.methods.add('structure');
+    if (!this.rules.relationForSet && a.signs[0] === 'in' && b.signs[0] !== 'in') return false;
     const [named, other] = [assigned(a), assigned(b)];
     if (named && other) return this.assignments(named, other, a, b);
     if (a.signs.every((sign) => sign === '=') !== b.signs.every((sign) => sign === '=')) return this.relationSets(a, b);
@@ -520,7 +537,9 @@ function shortened(node: MathNode): MathNode {
   if (node.kind !== 'relation') return node;
   const arrow = node.signs.lastIndexOf('=>');
   if (arrow >= 0) return shortened(tail(node, arrow + 1));
-  const about = node.signs.findIndex((sign, index) => sign === '~' && !(index === 0 && isLabel(node.items[0] as MathNode)));
+  const about = node.signs.findIndex(
+    (sign, index) => sign === '~' && !(index === 0 && isLabel(node.items[0] as MathNode)),
+  );
   if (about === 0) return node.items[0] as MathNode;
   if (about > 0)
     return shortened({ ...node, items: node.items.slice(0, about + 1), signs: node.signs.slice(0, about) });
@@ -528,7 +547,7 @@ function shortened(node: MathNode): MathNode {
   if (signs.some((sign) => sign !== '=')) return { ...node, signs };
   const [first, last] = [node.items[0] as MathNode, node.items.at(-1) as MathNode];
   if (node.items.every(isConstant)) return last;
-  if (node.items.length > 2 && isConstant(last) && !isConstant(first) && !isLabel(first)) return last;
+  if (node.items.length > 2 && isConstant(last) && !isLabel(first)) return last;
   return isLabel(first) ? { kind: 'relation', items: [first, last], signs: ['='] } : { ...node, signs };
 }
 

@@ -12,6 +12,7 @@ export type AnswerPlace =
   | 'whole'
   | 'prose'
   | 'math'
+  | 'conclusion'
   | 'bracket'
   | 'letter'
   | 'last-number';
@@ -80,6 +81,7 @@ const FINDERS: Readonly<Record<AnswerPlace, (text: string) => Hit | undefined>> 
   whole,
   prose: (text) => ({ at: 0, readings: text.length > 400 ? [] : [withoutDelimiters(text)] }),
   math: lastMath,
+  conclusion,
   bracket: (text) => {
     const hits = [...text.matchAll(/\[([^[\]\n]{1,400})\]/g)];
     const last = hits.at(-1);
@@ -122,7 +124,7 @@ function boxSpans(text: string): Span[] {
     const from = match.index + match[0].length;
     const end = closingBrace(text, from);
     const previous = spans.at(-1);
-    if (previous && previous.end >= match.index) spans.pop();
+    if (previous && previous.end > match.index) spans.pop();
     const stop = end ?? lineEnd(text, from);
     spans.push({ start: match.index, end: end === undefined ? stop : end + 1, content: text.slice(from, stop) });
   }
@@ -303,6 +305,20 @@ export function goldReadings(gold: string): string[] {
   const coversAll = run.at === (spans[0] as Span).start;
   if (isProse) return [joined, run.content];
   return coversAll ? [run.content, joined] : [joined, run.content];
+}
+
+/** A last sentence of words that begins with "therefore" and has a number, but no formula, in it. */
+function conclusion(text: string): Hit | undefined {
+  const offset = Math.max(0, text.length - 600);
+  const last = [...text.slice(offset).matchAll(/\b(?:therefore|thus|hence|so|in conclusion|consequently)\b,?\s/gi)].at(
+    -1,
+  );
+  if (!last) return undefined;
+  const at = offset + last.index;
+  const sentence = /^.*?(?=[.!?](?:\s|$)|$)/s.exec(text.slice(at))?.[0] ?? '';
+  if (/[$\\=]/.test(text.slice(at))) return undefined;
+  const number = lastNumber(sentence);
+  return number && { at, readings: number.readings };
 }
 
 // ---- letters and numbers ----

@@ -1,5 +1,5 @@
 import { gradeNumeric } from '../../numeric.js';
-import { extractAnswer } from '../../answers.js';
+import { ANSWER_RULES, extractAnswer } from '../../answers.js';
 import type { Verdict } from '../../types.js';
 import { correct, noVerdict, wrong } from '../../verdicts.js';
 import { compareAnswers, type AnswerComparison, type CompareOptions, type DecidedBy } from './answers.js';
@@ -29,6 +29,10 @@ const MARKED: ReadonlySet<AnswerPlace> = new Set([
   'bracket',
 ]);
 
+/** The places of a profile that a reply has to mark: what is left of the rules when the reply was cut off. */
+export const markedPlaces = (profile: MathsProfile): MathsProfile['places'] =>
+  profile.places.map((group) => group.filter((place) => MARKED.has(place))).filter((group) => group.length > 0);
+
 /**
  * Grades a reply against a gold answer by a profile's rules. The reply is read once: the best-marked place decides,
  * whatever else the text says. A limit that the reply hits makes it wrong (cause `response`); one that the gold answer
@@ -46,7 +50,11 @@ export function gradeMaths(gold: string, reply: string, options: GradeOptions = 
 
 function findFor(profile: MathsProfile, text: string): Found | undefined {
   if (profile.name !== 'gsm8k') return findAnswer(text, profile.places);
-  const found = extractAnswer(text);
+  const isLastNumberLeft = profile.places.some((group) => group.includes('last-number'));
+  const found = extractAnswer(
+    text,
+    isLastNumberLeft ? 'default' : ANSWER_RULES.filter((rule) => rule !== 'last-number'),
+  );
   return found && { readings: [found.answer], place: found.rule };
 }
 

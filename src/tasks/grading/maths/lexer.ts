@@ -178,6 +178,8 @@ const SPACED = /\d{1,3}(?: \d{3})+(?!\d)/y;
 const DECIMAL_COMMA = /\d+,\d+(?!\d)/y;
 const EXPONENT = /[eE][+-]?\d+(?![\d.])/y;
 const LETTERS = /[a-zA-Z]+/y;
+/** `and` and `or` that touch a name: 1orW(x)=2. */
+const JOINING = /(?:and|or)(?=[A-Z]?[a-zA-Z]?(?![a-zA-Z]))/y;
 const COMMAND = /\\(?:[a-zA-Z]+|[{}%$#&_|\\])/y;
 const LONG_SIGNS = ['<=', '>=', '!=', '==', ':=', '=>', '->', '**', '||'];
 
@@ -275,6 +277,9 @@ class Lexer {
 
   /** A keyword or unit as one token, a lower-case word of four letters and more too; else letter by letter. */
   private letters(): void {
+    const joining =
+      this.tokens.at(-1)?.kind === 'number' || this.tokens.at(-1)?.text === ')' ? this.take(JOINING) : undefined;
+    if (joining !== undefined) return this.push('word', joining);
     const run = this.take(LETTERS) as string;
     const isWord =
       KEYWORDS.has(run) || UNITS.has(run) || (run.length > 3 && /[aeiouy]/i.test(run) && !/^[A-Z]{4,}$/.test(run));

@@ -388,7 +388,7 @@ class Parser extends AtomParser {
     return { kind: 'tuple', items: itemsOf(content), open: '<', close: '>' };
   }
 
-  /** {a, b} and \{a, b\} are sets; {a} groups, \{a\} is a set of one, \{x : condition\} is described. */
+  /** \{a, b\} is a set, {a, b} a group of several answers, \{x : condition\} is described. */
   private braces(kind: 'sign' | 'command'): MathNode {
     this.next();
     if (this.accept(kind, '}')) return { kind: 'set', items: [] };
@@ -403,7 +403,6 @@ class Parser extends AtomParser {
       return { kind: 'builder', element: content, condition };
     }
     this.close(kind, '}');
-    if (content.kind === 'list' && content.separator === ',') return { kind: 'set', items: content.items };
     return isSet ? { kind: 'set', items: itemsOf(content) } : content;
   }
 

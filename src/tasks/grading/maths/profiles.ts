@@ -26,7 +26,7 @@ const DEFAULT: MathsProfile = {
   name: 'default',
   source: 'hone',
   thinking: 'optional',
-  places: [...MARKED, ['whole'], ['math'], ['last-number'], ['prose']],
+  places: [...MARKED, ['whole'], ['math', 'conclusion'], ['last-number']],
   compare: 'maths',
   rules: DEFAULT_RULES,
 };
@@ -76,6 +76,14 @@ const PROFILES: readonly MathsProfile[] = [
     tail: 300,
     places: [['answer-line']],
     compare: 'minerva',
+  },
+  {
+    ...DEFAULT,
+    name: 'bare',
+    source: 'hone: the text is the answer, without a reply around it; percent as in `math`',
+    thinking: 'none',
+    places: [['boxed'], ['whole'], ['math'], ['last-number'], ['prose']],
+    rules: { ...DEFAULT_RULES, percent: 'either' },
   },
   {
     ...DEFAULT,

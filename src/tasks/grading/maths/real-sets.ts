@@ -1,7 +1,7 @@
-import { difference, small, type MathNode, type NodeOf, type RelationSign } from './ast.js';
+import { difference, small, some, type MathNode, type NodeOf, type RelationSign } from './ast.js';
 import { freeNames, realValue } from './equal.js';
 import type { Budget } from './limits.js';
-import { normalize } from './normal.js';
+import { keyOf, normalize } from './normal.js';
 import { decimals, type Big } from './numeric.js';
 import { substitute } from './substitute.js';
 
@@ -154,6 +154,9 @@ function solutions(node: NodeOf<'relation'>, budget: Budget): RealSet | undefine
     return undefined;
   const unknown = unknownOf(items);
   if (!unknown) return undefined;
+  const inBars = absoluteOf(items, unknown);
+  if (inBars)
+    return reflected(solutions({ ...node, items: items.map((item) => substitute(item, inBars, PROBE)) }, budget));
   let result: RealSet = [WHOLE_LINE];
   for (let link = 0; link < signs.length; link++) {
     const half = solveLink(
@@ -181,6 +184,27 @@ function unknownOf(items: readonly MathNode[]): MathNode | undefined {
   const names = new Set(items.flatMap(freeNames));
   const [name] = names;
   return names.size === 1 && name !== undefined ? { kind: 'symbol', name } : undefined;
+}
+
+/** |x|, where the name stands nowhere else. */
+function absoluteOf(items: readonly MathNode[], unknown: MathNode): MathNode | undefined {
+  const inBars: MathNode = { kind: 'call', name: 'abs', args: [unknown] };
+  const isThere = items.some((item) => some(item, (one) => keyOf(one) === keyOf(inBars)));
+  const elsewhere = items.some((item) => some(substitute(item, inBars, PROBE), (one) => keyOf(one) === keyOf(unknown)));
+  return isThere && !elsewhere ? inBars : undefined;
+}
+
+/** {x : |x| in set} */
+function reflected(set: RealSet | undefined): RealSet | undefined {
+  if (!set) return undefined;
+  const right = intersected(set, [{ low: decimals.zero, lowOpen: false, high: INFINITY, highOpen: true }]);
+  const left = right.map(({ low, high, lowOpen, highOpen }) => ({
+    low: high.neg(),
+    high: low.neg(),
+    lowOpen: highOpen,
+    highOpen: lowOpen,
+  }));
+  return merged([...left, ...right]);
 }
 
 const PROBE: MathNode = { kind: 'symbol', name: 'probe' };
