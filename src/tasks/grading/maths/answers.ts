@@ -145,6 +145,7 @@ class Comparison {
     const readings: [CommaReading, CommaReading][] = [];
     const [goldGroups, givenGroups] = [GROUPS.test(this.gold), GROUPS.test(this.given)];
     if (goldGroups) readings.push(['separator', givenGroups ? 'separator' : 'thousands']);
+    if (givenGroups && this.gold.includes(',')) readings.push(['thousands', 'separator']);
     if (DECIMAL_COMMA.test(this.given) && !this.gold.includes(',')) readings.push(['thousands', 'decimal']);
     if (DECIMAL_COMMA.test(this.gold) && !this.given.includes(',')) readings.push(['decimal', 'thousands']);
     for (const [goldCommas, givenCommas] of readings) {

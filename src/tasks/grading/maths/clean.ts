@@ -159,7 +159,10 @@ function repairEscapes(text: string): string {
 const LINE_BREAK = '\u0002';
 
 const LAYOUT =
-  /\\(?:left|right|middle|bigl|bigr|biggl|biggr|Bigl|Bigr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle|textstyle|scriptstyle|limits|nolimits|mathstrut|strut|nonumber|notag|allowbreak|hfill|vspace\{[^{}]*\}|hspace\{[^{}]*\}|phantom\{[^{}]*\}|label\{[^{}]*\}|tag\{[^{}]*\})(?![a-zA-Z])\.?/g;
+  /\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|mathstrut|strut|nonumber|notag|allowbreak|hfill|vspace\{[^{}]*\}|hspace\{[^{}]*\}|phantom\{[^{}]*\}|label\{[^{}]*\}|tag\{[^{}]*\})(?![a-zA-Z])/g;
+
+/** Sizes of brackets; the bracket stays where it touches. */
+const SIZES = /\\(?:left|right|middle|bigl|bigr|biggl|biggr|Bigl|Bigr|Biggl|Biggr|big|Big|bigg|Bigg)(?![a-zA-Z])\s*\.?/g;
 
 /**
  * An answer without layout: sizes and spaces of LaTeX, math delimiters, emphasis of Markdown, full stops at the end.
@@ -170,12 +173,13 @@ export function cleanMaths(text: string): string {
   if (clean.includes('\\'))
     clean = clean
       .replace(/\\\\(?:\s*\[[\d.]+(?:pt|em|ex|mm|cm)\])?/g, LINE_BREAK)
+      .replace(SIZES, '')
       .replace(LAYOUT, ' ')
       .replace(/,\s*\\!\s*(?=\d{3})/g, '{,}')
       .replace(/\\!/g, '')
       .replace(/(\d)(?:\\[,:; ]|\\thinspace)\s*(?=\d{3}(?!\d))/g, '$1{,}')
       .replace(/\\[()[\]]/g, ' ')
-      .replace(/\\(?:[,:;>]|quad|qquad|thinspace|enspace|enskip|space| )(?![a-zA-Z])/g, (space) =>
+      .replace(/\\(?:[,:;> ]|(?:quad|qquad|thinspace|enspace|enskip|space)(?![a-zA-Z]))/g, (space) =>
         space.includes('quad') ? ' \\quad ' : ' ',
       );
   return clean
