@@ -4,7 +4,16 @@ import type { Check } from '../types.js';
 
 /** Share of gold answers that have to be found correct, by data set. */
 const WANTED: Readonly<Record<string, number>> = {
-  aime24: 1, aime25: 1, amc23: 1, gsm8k_test: 1, math500: 0.995, minerva_math: 0.99, olympiadbench_math_en: 0.99, deepscaler: 0.99, omni_math2_600: 0.99, olymmath_en: 0.99,
+  aime24: 1,
+  aime25: 1,
+  amc23: 1,
+  gsm8k_test: 1,
+  math500: 0.995,
+  minerva_math: 0.99,
+  olympiadbench_math_en: 0.99,
+  deepscaler: 0.99,
+  omni_math2_600: 0.99,
+  olymmath_en: 0.99,
 };
 
 /** Three forms of reply around a gold answer. */
@@ -16,7 +25,8 @@ const FORMS: Readonly<Record<string, (gold: string) => string>> = {
 
 const check: Check = {
   name: 'graders-gold',
-  shows: 'gold answers in three forms of reply are graded correct with the fast path for equal texts off, on ten data sets',
+  shows:
+    'gold answers in three forms of reply are graded correct with the fast path for equal texts off, on ten data sets',
   needs: ['data'],
   run: (ctx) => {
     const numbers: Record<string, string> = {};
@@ -28,12 +38,19 @@ const check: Check = {
       numbers[name] = `${correct}/${graded} correct, ${((100 * parsed) / graded).toFixed(1)} % parsed, ${rows} rows`;
       ctx.log(`${name}: ${numbers[name]}`);
     }
-    return Promise.resolve({ status: passed ? 'passed' : 'failed', detail: passed ? 'every data set reaches its share' : 'a data set is below its share', numbers });
+    return Promise.resolve({
+      status: passed ? 'passed' : 'failed',
+      detail: passed ? 'every data set reaches its share' : 'a data set is below its share',
+      numbers,
+    });
   },
 };
 export default check;
 
-function gradeAll(golds: readonly Gold[], log: (line: string) => void): { correct: number; parsed: number; graded: number; rows: number } {
+function gradeAll(
+  golds: readonly Gold[],
+  log: (line: string) => void,
+): { correct: number; parsed: number; graded: number; rows: number } {
   let [correct, parsed, graded] = [0, 0, 0];
   for (const { answer, where } of golds)
     for (const [form, wrap] of Object.entries(FORMS)) {

@@ -12,7 +12,13 @@ const check: Check = {
   shows: `${KEEPING.length} classes of rewriting that keep the meaning are correct in 99 %, ${CHANGING.length} that change it wrong in 99.5 %`,
   needs: ['data'],
   run: (ctx) => {
-    const golds = [...new Set(SETS.flatMap((name) => goldsOf(ctx.data as string, name).map(({ answer }) => answer.trim().replace(/^\$([^$]*)\$$/, '$1'))))];
+    const golds = [
+      ...new Set(
+        SETS.flatMap((name) =>
+          goldsOf(ctx.data as string, name).map(({ answer }) => answer.trim().replace(/^\$([^$]*)\$$/, '$1')),
+        ),
+      ),
+    ];
     const numbers: Record<string, string> = {};
     const shares = [KEEPING, CHANGING].map((rewrites) => {
       const totals = { right: 0, graded: 0 };
@@ -35,10 +41,15 @@ const check: Check = {
 };
 export default check;
 
-function gradeClass(rewrite: Rewrite, golds: readonly string[], log: (line: string) => void): { right: number; graded: number } {
+function gradeClass(
+  rewrite: Rewrite,
+  golds: readonly string[],
+  log: (line: string) => void,
+): { right: number; graded: number } {
   let [right, graded] = [0, 0];
   golds.forEach((gold, index) => {
-    const rewritten = graded < MOST_PER_CLASS ? rewrite.apply(gold, new RandomStream(1, 'rewrite', rewrite.name, index)) : undefined;
+    const rewritten =
+      graded < MOST_PER_CLASS ? rewrite.apply(gold, new RandomStream(1, 'rewrite', rewrite.name, index)) : undefined;
     if (rewritten === undefined) return;
     const reply = rewritten.includes('\\boxed') ? rewritten : `\\boxed{${rewritten}}`;
     const { status, reason } = gradeMaths(gold, reply);

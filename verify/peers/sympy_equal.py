@@ -18,7 +18,7 @@ def value(text: str):
     text = re.sub(r"\^\{?\\circ\}?|\\\$|\\!|\\%|,(?=(\\!)? ?\d{3}\b)", "", text)
     # Base-n numerals and names with "=" in front are compared by what follows.
     text = re.sub(r"^[a-z]\s*(=|\\in)\s*", "", text)
-    return latex2sympy(text.strip().replace("\\dfrac", "\\frac"))
+    return latex2sympy(re.sub(r"\\[dt]?frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text.strip()))
 
 
 def proof(a: str, b: str) -> str:
@@ -26,9 +26,10 @@ def proof(a: str, b: str) -> str:
         return "same text"
     try:
         x, y = value(a), value(b)
-        if x == y:
+        if x == y or sympy.simplify(x - y) == 0:
             return "equal"
-        return "equal" if sympy.simplify(x - y) == 0 else f"{x} against {y}"
+        u, v = [z * sympy.pi / 180 if "circ" in t else z for z, t in ((x, a), (y, b))]
+        return "equal" if sympy.simplify(u - v) == 0 else f"{x} against {y}"
     except Exception as error:  # a peer that cannot read the pair proves nothing
         return f"unread: {error}"
 

@@ -25,7 +25,7 @@ export type MathNode =
   | { kind: 'tuple'; items: MathNode[]; open: '(' | '[' | '<'; close: ')' | ']' | '>' }
   | { kind: 'set'; items: MathNode[] }
   /** Answers side by side without brackets. `separator` `;` binds weaker than `,`. */
-  | { kind: 'list'; items: MathNode[]; separator: ',' | ';' }
+  | { kind: 'list'; items: MathNode[]; separator: ',' | ';'; braced?: boolean }
   /** {element : condition}. */
   | { kind: 'builder'; element: MathNode; condition: MathNode }
   | { kind: 'operation'; sign: 'union' | 'intersection' | 'minus'; items: MathNode[] }

@@ -162,14 +162,15 @@ const LAYOUT =
   /\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|mathstrut|strut|nonumber|notag|allowbreak|hfill|vspace\{[^{}]*\}|hspace\{[^{}]*\}|phantom\{[^{}]*\}|label\{[^{}]*\}|tag\{[^{}]*\})(?![a-zA-Z])/g;
 
 /** Sizes of brackets; the bracket stays where it touches. */
-const SIZES = /\\(?:left|right|middle|bigl|bigr|biggl|biggr|Bigl|Bigr|Biggl|Biggr|big|Big|bigg|Bigg)(?![a-zA-Z])\s*\.?/g;
+const SIZES =
+  /\\(?:left|right|middle|bigl|bigr|biggl|biggr|Bigl|Bigr|Biggl|Biggr|big|Big|bigg|Bigg)(?![a-zA-Z])\s*\.?/g;
 
 /**
  * An answer without layout: sizes and spaces of LaTeX, math delimiters, emphasis of Markdown, full stops at the end.
  * Spaces between tokens are kept as one space, since they tell `1 000` and `1 1/2`.
  */
 export function cleanMaths(text: string): string {
-  let clean = plainCharacters(singleBackslashes(repairEscapes(text)));
+  let clean = plainCharacters(singleBackslashes(repairEscapes(text).replace(/[~\s]+/g, ' ')));
   if (clean.includes('\\'))
     clean = clean
       .replace(/\\\\(?:\s*\[[\d.]+(?:pt|em|ex|mm|cm)\])?/g, LINE_BREAK)
@@ -182,16 +183,25 @@ export function cleanMaths(text: string): string {
       .replace(/\\(?:[,:;> ]|(?:quad|qquad|thinspace|enspace|enskip|space)(?![a-zA-Z]))/g, (space) =>
         space.includes('quad') ? ' \\quad ' : ' ',
       );
-  return clean
+  clean = clean
     .replace(/\s*\{\s*,\s*\}\s*(?=\d)/g, '{,}')
     .replace(/\b(?:np|math|sympy|sp)\.(?=[a-zA-Z])/g, '')
     .replace(/(\d)\{,\}(?=\d{3})/g, '$1\u0001')
     .replace(/\{,\}/g, ',')
-    .replace(/\*\*(?=\s*$)|^\s*\*\*/g, '')
-    .replace(/[~\s]+/g, ' ')
-    .replace(/(?:[.,;:\s\u0002]|(?<!\\)\\)+$/, '')
-    .replaceAll(LINE_BREAK, '\\\\ ')
-    .trim();
+    .replace(/\*\* ?$|^ ?\*\*/g, '')
+    .replace(/ +/g, ' ');
+  return withoutStops(clean).replaceAll(LINE_BREAK, '\\\\ ').trim();
+}
+
+/** Text without the full stops, commas and single backslashes at its end. */
+function withoutStops(text: string): string {
+  let end = text.length;
+  while (
+    end > 0 &&
+    ('.,;: \u0002'.includes(text[end - 1] as string) || (text[end - 1] === '\\' && text[end - 2] !== '\\'))
+  )
+    end--;
+  return text.slice(0, end);
 }
 
 /** Marks a comma that only separates thousands, put in by `cleanMaths`. */

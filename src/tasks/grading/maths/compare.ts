@@ -156,13 +156,19 @@ export class Comparer {
 
   // ---- numbers in a base, ratios ----
 
-  /** 52_8 against 42_{10} by value; against a bare 52 by its digits, the base being that of the question. */
+  /** 52_8 against 42_{10} by value. A bare 52 answers 52_8, the base being that of the question, but 52_8 does not answer 52. */
   private based(gold: MathNode, given: MathNode): boolean {
     if (gold.kind === 'based' && given.kind === 'based')
       return gold.base === given.base
         ? digitsOf(gold) === digitsOf(given)
         : isValid(gold) && isValid(given) && basedValue(gold) === basedValue(given);
-    const [based, bare] = gold.kind === 'based' ? [gold, given] : [given as NodeOf<'based'>, gold];
+    if (gold.kind !== 'based')
+      return (
+        given.kind === 'based' &&
+        given.base === 10 &&
+        this.same(gold, numberNode({ numerator: basedValue(given), denominator: 1n }))
+      );
+    const [based, bare] = [gold, given];
     return (
       bare.kind === 'number' && bare.value.denominator === 1n && bare.value.numerator.toString() === digitsOf(based)
     );
@@ -268,7 +274,7 @@ export class Comparer {
     });
   }
 
-  /** Lists and sets in any order; a tuple answers a list, and a list a tuple, in order. */
+  /** Lists and sets in any order. A tuple is no list, but {1, 3} in bare braces and named values (x = 1, y = 3) may be either. */
   private lists(gold: MathNode, given: MathNode): boolean {
     const [a, b] = [this.listed(gold), this.listed(given)];
     if (!a || !b)
@@ -281,7 +287,12 @@ export class Comparer {
     const sets = [gold, given].filter((node) => node.kind === 'set');
     if (tuples.length === 0) return this.members(a, b);
     if (sets.length > 0 && this.rules.strict) return false;
+    const other = gold.kind === 'tuple' ? given : gold;
+    const isLoose =
+      !this.rules.strict ||
+      (other.kind === 'list' && (other.braced === true || other.items.every((item) => item.kind === 'relation')));
     const [tuple] = tuples as [NodeOf<'tuple'>];
+    if (!isLoose && tuple.open !== '[') return false;
     const isInterval =
       tuple.open !== tuple.close.replace(')', '(').replace(']', '[').replace('>', '<') ||
       (tuple.open === '[' && tuple.items.length === 2);

@@ -4,7 +4,7 @@ import { evaluate, drawn, type PointKind } from './evaluate.js';
 import { equalExact, integer } from './exact.js';
 import type { Budget } from './limits.js';
 import { keyOf } from './normal.js';
-import { decimals, doubles, type Big, type Reals } from './numeric.js';
+import { decimals, doubles, fineDecimals, type Big, type Reals } from './numeric.js';
 import type { Rational } from '../../rational.js';
 
 /** Accuracy that is asked of numbers which are not exact. */
@@ -92,11 +92,10 @@ function equalConstants(gold: MathNode, given: MathNode, tolerance: Tolerance, b
   const empty = new Map<string, never>();
   const rough = valuesAt(gold, given, empty, doubles, budget);
   if (rough && rough.clear && !isRounded && !nearlySame(rough.gold, rough.given)) return false;
+  if (!isRounded) return confirm(gold, given, () => empty, budget) === true;
   const fine = valuesAt(gold, given, empty, decimals, budget);
   if (!fine) return false;
-  if (isRounded)
-    return isNear(fine.gold.re, fine.given.re, tolerance) && isNear(fine.gold.im, fine.given.im, tolerance);
-  return confirmed(fine);
+  return isNear(fine.gold.re, fine.given.re, tolerance) && isNear(fine.gold.im, fine.given.im, tolerance);
 }
 
 interface Pair<R> {
@@ -131,11 +130,35 @@ function nearlySame(a: Complex<number>, b: Complex<number>): boolean {
   return gap <= CLEARLY * Math.max(Math.hypot(a.re, a.im), Math.hypot(b.re, b.im));
 }
 
-/** Agreement to 30 digits of the larger value, or of nothing left after cancellation. */
-function confirmed({ gold, given, peak }: Pair<Big>): boolean {
+/** Agreement to 30 digits of the larger value. */
+function agrees({ gold, given }: Pair<Big>): boolean {
   const gap = decimals.add(gold.re.minus(given.re).abs(), gold.im.minus(given.im).abs());
   const size = decimals.add(gold.re.abs().plus(gold.im.abs()), given.re.abs().plus(given.im.abs()));
-  return gap.lte(size.times('1e-30')) || (gap.lte(peak.times('1e-44')) && peak.lt('1e12'));
+  return gap.lte(size.times('1e-30'));
+}
+
+/** Agreement, or both nothing beside the numbers that they are left of, which are of ordinary size. */
+function vanishes(pair: Pair<Big>, share: string): boolean {
+  const size = [pair.gold.re, pair.gold.im, pair.given.re, pair.given.im].reduce(
+    (sum, part) => sum.plus(part.abs()),
+    decimals.zero,
+  );
+  return agrees(pair) || (pair.peak.lt('1e40') && size.lte(pair.peak.times(share)));
+}
+
+/** Both values with 50 digits; where only cancellation makes them agree, with 160. */
+function confirm(
+  gold: MathNode,
+  given: MathNode,
+  at: (reals: Reals<Big>) => ReadonlyMap<string, Complex<Big>>,
+  budget: Budget,
+): boolean | undefined {
+  const first = valuesAt(gold, given, at(decimals), decimals, budget);
+  if (!first) return undefined;
+  if (agrees(first)) return true;
+  if (first.clear && !vanishes(first, '1e-35')) return false;
+  const fine = valuesAt(gold, given, at(fineDecimals), fineDecimals, budget);
+  return fine && vanishes(fine, '1e-140');
 }
 
 function equalFunctions(gold: MathNode, given: MathNode, names: readonly string[], budget: Budget): boolean {
@@ -172,8 +195,7 @@ function agreeAt(
   const rough = valuesAt(gold, given, at(doubles), doubles, budget);
   if (rough && kind === 'mixed' && rough.leftReals && !hasI) return undefined;
   if (rough?.clear && !nearlySame(rough.gold, rough.given)) return false;
-  const fine = valuesAt(gold, given, at(decimals), decimals, budget);
-  return fine && confirmed(fine);
+  return confirm(gold, given, at, budget);
 }
 
 /**
@@ -214,7 +236,7 @@ export function proportion(a: MathNode, b: MathNode, budget: Budget): 1 | -1 | u
     if (field.isZero(pair.gold) || field.isZero(pair.given)) return undefined;
     const share = field.divide(pair.gold, pair.given);
     first ??= share;
-    if (!confirmed({ gold: first, given: share, clear: true, leftReals: false, peak: decimals.zero })) return undefined;
+    if (!agrees({ gold: first, given: share, clear: true, leftReals: false, peak: decimals.zero })) return undefined;
     seen++;
   }
   return seen < 2 || !first ? undefined : first.re.isNeg() ? -1 : 1;

@@ -194,6 +194,7 @@ function series<R>(node: NodeOf<'call'>, env: Environment<R>, field: ComplexFiel
   if (low === undefined || high === undefined || high - low > MAX_TERMS) throw new NoValue();
   let total = field.real(node.name === 'sum' ? field.reals.zero : field.reals.one);
   for (let k = low; k <= high; k++) {
+    budget.spend(10 * field.reals.cost);
     const term = evaluate(body, new Map([...env, [bound, field.from(integer(k))]]), field, budget);
     total = node.name === 'sum' ? field.add(total, term) : field.multiply(total, term);
   }

@@ -117,34 +117,36 @@ function boxed(text: string): Hit | undefined {
   return { at: last.start, readings: [content + percentAfter(text, last.end)] };
 }
 
-/** Boxes in order, the inner one of two nested ones. One that is never closed ends with its line. */
+/**
+ * Boxes in order, the inner one of two nested ones, in one pass with a stack of open braces. A box that is never closed
+ * ends with its line, and counts where no closed one follows.
+ */
 function boxSpans(text: string): Span[] {
   const spans: Span[] = [];
-  for (const match of text.matchAll(BOX)) {
-    const from = match.index + match[0].length;
-    const end = closingBrace(text, from);
-    const previous = spans.at(-1);
-    if (previous && previous.end > match.index) spans.pop();
-    const stop = end ?? lineEnd(text, from);
-    spans.push({ start: match.index, end: end === undefined ? stop : end + 1, content: text.slice(from, stop) });
+  const open: ({ start: number; from: number } | undefined)[] = [];
+  let last: { start: number; from: number } | undefined;
+  for (const sign of text.matchAll(SIGN)) {
+    if (sign[0] === '{') open.push(undefined);
+    else if (sign[0] === '}') {
+      const box = open.pop();
+      if (box && !((spans.at(-1)?.start ?? -1) > box.start))
+        spans.push({ start: box.start, end: sign.index + 1, content: text.slice(box.from, sign.index) });
+    } else if (sign[0].endsWith('{') && sign[0].length > 2) {
+      last = { start: sign.index, from: sign.index + sign[0].length };
+      open.push(last);
+    }
+  }
+  if (last && last.start > (spans.at(-1)?.start ?? -1)) {
+    const end = lineEnd(text, last.from);
+    spans.push({ start: last.start, end, content: text.slice(last.from, end) });
   }
   return spans;
 }
 
-/** Longest content of a box. */
+/** The opening of a box, an escaped character, a brace. */
+const SIGN = new RegExp(String.raw`${BOX.source}|\\[^]|[{}]`, 'g');
+/** Longest content of a box that is not closed. */
 const MAX_BOX = 20_000;
-
-function closingBrace(text: string, from: number): number | undefined {
-  let depth = 1;
-  const stop = Math.min(text.length, from + MAX_BOX);
-  for (let at = from; at < stop; at++) {
-    const sign = text[at];
-    if (sign === '\\') at++;
-    else if (sign === '{') depth++;
-    else if (sign === '}' && --depth === 0) return at;
-  }
-  return undefined;
-}
 
 function lineEnd(text: string, from: number): number {
   const end = text.slice(from, from + MAX_BOX).search(/\n|\$(?=[\s.,]|$)/);

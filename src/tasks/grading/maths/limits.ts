@@ -13,7 +13,7 @@ export interface MathsLimits {
   bits: number;
 }
 
-export const DEFAULT_LIMITS: MathsLimits = { characters: 4000, depth: 60, work: 400_000, bits: 40_000 };
+export const DEFAULT_LIMITS: MathsLimits = { characters: 4000, depth: 60, work: 150_000, bits: 40_000 };
 
 /** Thrown where a limit ends the work; `gradeMaths` and `compareAnswers` turn it into a verdict. */
 export class LimitReached extends Error {

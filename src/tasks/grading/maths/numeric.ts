@@ -70,47 +70,52 @@ export const doubles: Reals<number> = {
   whole: (a) => (Number.isInteger(a) && Math.abs(a) < 1e6 ? a : undefined),
 };
 
-/** Digits carried by the slow arithmetic. */
-export const DIGITS = 50;
-const Big = Decimal.clone({
-  precision: DIGITS,
-  rounding: Decimal.ROUND_HALF_EVEN,
-  toExpNeg: -40,
-  toExpPos: 40,
-  maxE: 9e12,
-  minE: -9e12,
-});
 export type Big = Decimal;
 
-const BIG_PI = new Big('3.14159265358979323846264338327950288419716939937510582097494459');
-const [BIG_ZERO, BIG_ONE] = [new Big(0), new Big(1)];
+/** Bits of a long integer that are carried over, more than any precision here. */
+const LEADING_BITS = 800;
 
-export const decimals: Reals<Big> = {
-  cost: 12,
-  lost: new Big('1e-20'),
-  from: ({ numerator, denominator }) => {
-    const over = new Big(numerator.toString());
-    return denominator === 1n ? over.plus(0) : over.div(denominator.toString());
-  },
-  zero: BIG_ZERO,
-  one: BIG_ONE,
-  pi: BIG_PI,
-  add: (a, b) => a.plus(b),
-  subtract: (a, b) => a.minus(b),
-  multiply: (a, b) => a.times(b),
-  divide: (a, b) => a.div(b),
-  negate: (a) => a.neg(),
-  magnitude: (a) => a.abs(),
-  less: (a, b) => a.lt(b),
-  isZero: (a) => a.isZero(),
-  isFinite: (a) => a.isFinite(),
-  sqrt: (a) => a.sqrt(),
-  exp: (a) => a.exp(),
-  ln: (a) => a.ln(),
-  sin: (a) => a.sin(),
-  cos: (a) => a.cos(),
-  atan: (a) => a.atan(),
-  floor: (a) => a.floor(),
-  isHuge: (a) => a.abs().gt(1e12),
-  whole: (a) => (a.isInteger() && a.abs().lt(1e6) ? a.toNumber() : undefined),
-};
+function leading(value: bigint, Real: typeof Decimal): Big {
+  const excess = bitLength(value) - LEADING_BITS;
+  if (excess <= 0) return new Real(value.toString());
+  return new Real((value >> BigInt(excess)).toString()).times(new Real(2).pow(excess));
+}
+
+/** Arithmetic that carries so many digits. */
+function decimalsOf(digits: number, lost: string): Reals<Big> {
+  const Real = Decimal.clone({ precision: digits, rounding: Decimal.ROUND_HALF_EVEN, maxE: 9e12, minE: -9e12 });
+  return {
+    cost: digits / 4,
+    lost: new Real(lost),
+    from: ({ numerator, denominator }) => {
+      const over = leading(numerator, Real);
+      return denominator === 1n ? over.plus(0) : over.div(leading(denominator, Real));
+    },
+    zero: new Real(0),
+    one: new Real(1),
+    pi: Real.acos(-1),
+    add: (a, b) => a.plus(b),
+    subtract: (a, b) => a.minus(b),
+    multiply: (a, b) => a.times(b),
+    divide: (a, b) => a.div(b),
+    negate: (a) => a.neg(),
+    magnitude: (a) => a.abs(),
+    less: (a, b) => a.lt(b),
+    isZero: (a) => a.isZero(),
+    isFinite: (a) => a.isFinite(),
+    sqrt: (a) => a.sqrt(),
+    exp: (a) => a.exp(),
+    ln: (a) => a.ln(),
+    sin: (a) => a.sin(),
+    cos: (a) => a.cos(),
+    atan: (a) => a.atan(),
+    floor: (a) => a.floor(),
+    isHuge: (a) => a.abs().gt(1e12),
+    whole: (a) => (a.isInteger() && a.abs().lt(1e6) ? a.toNumber() : undefined),
+  };
+}
+
+/** 50 digits: confirms equality. */
+export const decimals = decimalsOf(50, '1e-20');
+/** 160 digits: for values that are what is left after numbers of 50 digits cancelled. */
+export const fineDecimals = decimalsOf(160, '1e-100');

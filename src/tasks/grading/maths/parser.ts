@@ -403,7 +403,8 @@ class Parser extends AtomParser {
       return { kind: 'builder', element: content, condition };
     }
     this.close(kind, '}');
-    return isSet ? { kind: 'set', items: itemsOf(content) } : content;
+    if (isSet) return { kind: 'set', items: itemsOf(content) };
+    return content.kind === 'list' ? { ...content, braced: true } : content;
   }
 
   private absolute(bar: string): MathNode {
