@@ -155,7 +155,7 @@ function confirm(
 ): boolean | undefined {
   const first = valuesAt(gold, given, at(decimals), decimals, budget);
   if (!first) return undefined;
-  if (agrees(first)) return true;
+  if (first.clear && agrees(first)) return true;
   if (first.clear && !vanishes(first, '1e-35')) return false;
   const fine = valuesAt(gold, given, at(fineDecimals), fineDecimals, budget);
   return fine && vanishes(fine, '1e-140');
