@@ -13,7 +13,11 @@ const ANSWERS: readonly (readonly [string, string, string])[] = [
   ['90^\\circ', '90', '80^\\circ'],
   ['\\left(\\frac{3}{5},\\frac{8}{3}\\right]', '(0.6, \\frac{8}{3}]', '[0.6, \\frac{8}{3}]'],
   ['1 \\pm \\sqrt{19}', '1+\\sqrt{19}, 1-\\sqrt{19}', '1+\\sqrt{19}'],
-  ['\\begin{pmatrix} -2 \\\\ -14 \\\\ -7 \\end{pmatrix}', '\\begin{bmatrix}-2\\\\-14\\\\-7\\end{bmatrix}', '\\begin{pmatrix} 2 \\\\ -14 \\\\ -7 \\end{pmatrix}'],
+  [
+    '\\begin{pmatrix} -2 \\\\ -14 \\\\ -7 \\end{pmatrix}',
+    '\\begin{bmatrix}-2\\\\-14\\\\-7\\end{bmatrix}',
+    '\\begin{pmatrix} 2 \\\\ -14 \\\\ -7 \\end{pmatrix}',
+  ],
   ['288 \\pi', '288\\pi', '288'],
   ['10,\\!080', '10080', '10800'],
   ['6 - 5i', '-5i + 6', '6+5i'],
@@ -39,12 +43,19 @@ function peerSeconds(pairs: readonly [string, string][]): number | undefined {
   const python = process.env.HONE_BENCH_PYTHON;
   if (python === undefined) return undefined;
   const script = path.join(import.meta.dirname, '..', '..', 'verify', 'peers', 'math_verify_speed.py');
-  return Number(execFileSync(python, [script], { input: JSON.stringify(pairs), encoding: 'utf8', stdio: ['pipe', 'pipe', 'ignore'] }));
+  return Number(
+    execFileSync(python, [script], {
+      input: JSON.stringify(pairs),
+      encoding: 'utf8',
+      stdio: ['pipe', 'pipe', 'ignore'],
+    }),
+  );
 }
 
 const bench: Bench = {
   name: 'graders',
-  measures: 'verdicts per second on MATH-like answers and plain numbers, against Math-Verify where HONE_BENCH_PYTHON has it',
+  measures:
+    'verdicts per second on MATH-like answers and plain numbers, against Math-Verify where HONE_BENCH_PYTHON has it',
   run: (log) => {
     const pairs = varied(600);
     compareAll(varied(60));
@@ -64,7 +75,9 @@ const bench: Bench = {
         'MATH-like answers': `${Math.round(pairs.length / seconds)} verdicts/s`,
         'plain numbers': `${Math.round(1 / perNumber)} verdicts/s`,
         'p99.9 latency': `${((slow[Math.floor(slow.length / 1000)]?.seconds ?? 0) * 1e3).toFixed(2)} ms`,
-        ...(peer === undefined ? { 'Math-Verify': 'not measured: HONE_BENCH_PYTHON is not set' } : { 'Math-Verify': `${Math.round(200 / peer)} verdicts/s` }),
+        ...(peer === undefined
+          ? { 'Math-Verify': 'not measured: HONE_BENCH_PYTHON is not set' }
+          : { 'Math-Verify': `${Math.round(200 / peer)} verdicts/s` }),
       },
     });
   },
@@ -80,7 +93,10 @@ function compareAll(pairs: readonly [string, string][]): { pair: [string, string
 }
 
 function secondsForNumbers(count: number): number {
-  const pairs = Array.from({ length: count }, (_, index): [string, string] => [`${index * 37}`, index % 2 === 0 ? `${index * 37}.0` : `${index * 37 + 1}`]);
+  const pairs = Array.from({ length: count }, (_, index): [string, string] => [
+    `${index * 37}`,
+    index % 2 === 0 ? `${index * 37}.0` : `${index * 37 + 1}`,
+  ]);
   const start = performance.now();
   for (const [gold, given] of pairs) compareAnswers(gold, given);
   return (performance.now() - start) / 1000;

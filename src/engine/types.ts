@@ -49,6 +49,7 @@ export interface Loss {
   linear?: boolean;
   /** The server's own loss with the same meaning, for remote engines. */
   remote?: { name: string; config: Record<string, number> };
+  /** Called with whole sequences, and with as few of them at a time as the engine likes: one sum per token, no means. */
   fn(out: Outputs, data: readonly Datum[]): LossResult;
 }
 
@@ -114,6 +115,23 @@ export interface SampleOptions {
   signal?: AbortSignal;
   /** Called as sequences finish, for progress: how many have, of how many, and the tokens generated so far. */
   onProgress?: (done: number, total: number, tokens: number) => void;
+  /**
+   * Keep what was computed for these prompts and replies, as far as memory allows, for a `continueFrom` that begins
+   * like one of them. An engine without such a cache ignores it.
+   */
+  keepCache?: boolean;
+}
+
+/**
+ * A beginning that a sampler has read: a prompt with its reply so far, a system prompt, a set of examples. The prompts
+ * given to it are what follows, and may be empty; results equal those of the sampler on the whole, up to rounding.
+ */
+export interface Continuation {
+  readonly prefix: Int32Array;
+  sample(moreTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]>;
+  sampleBatch(requests: readonly SampleRequest[], options?: SampleOptions): Promise<Sample[][]>;
+  /** Gives its memory back. The sampler that made it disposes of it as well. */
+  dispose(): Promise<void>;
 }
 
 export interface Sampler {
@@ -123,6 +141,11 @@ export interface Sampler {
   sample(promptTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]>;
   /** Many prompts with continuous batching; result[i] are the n samples of request i. */
   sampleBatch(requests: readonly SampleRequest[], options?: SampleOptions): Promise<Sample[][]>;
+  /**
+   * Reads a prefix, from where earlier continuations and calls with `keepCache` have come, and holds it until disposed.
+   * It ends with its sampler, and with the next update where that is a live one.
+   */
+  continueFrom(prefix: Int32Array): Promise<Continuation>;
   dispose(): Promise<void>;
 }
 
@@ -147,23 +170,59 @@ export interface TrainableModel {
   snapshot(): Promise<Sampler>;
   /** Sampler over the weights themselves; using it after the next update throws. No copy. */
   liveSampler(): Promise<Sampler>;
-  cloneFrozen(): Promise<TrainableModel>;
+  /**
+   * A model with the same weights at this moment, to serve as reference or anchor. Under an adapter it shares the base
+   * and copies the adapter; with `merged` the adapter is folded into weights of its own, as an average needs.
+   */
+  cloneFrozen(options?: { merged?: boolean }): Promise<TrainableModel>;
+  /** A model that trains an adapter on these weights, which are shared and may not change from then on. */
+  withAdapter(source: AdapterSource): Promise<TrainableModel>;
   copyFrom(other: TrainableModel): Promise<void>;
-  /** this <- keep * this + (1 - keep) * other. */
+  /**
+   * this <- keep * this + (1 - keep) * other, on merged weights where other has an adapter. A model with an adapter can
+   * only copy (keep = 0) from one on the same base.
+   */
   lerpFrom(other: TrainableModel, keep: number): Promise<void>;
-  /** Writes weights and optimiser state into an existing folder (files `weights.safetensors`, `optimizer.safetensors`), fsynced. */
+  /**
+   * Writes what training changes and optimiser state into an existing folder (files `weights.safetensors`,
+   * `optimizer.safetensors`), fsynced.
+   */
   save(folder: string): Promise<void>;
   load(folder: string): Promise<void>;
-  /** Writes a Hugging Face folder (config.json, model.safetensors); tokenizer files are the model room's business. */
+  /**
+   * Writes a Hugging Face folder (config.json, model.safetensors), an adapter folded in; tokenizer files are the model
+   * room's business.
+   */
   export(folder: string): Promise<void>;
+  /** Writes the adapter as a PEFT folder (adapter_config.json, adapter_model.safetensors). */
+  exportAdapter(folder: string): Promise<void>;
   /** Parameter and gradient tensors by Hugging Face name, for checks and merging; copies. */
   tensors(what: 'weights' | 'gradients'): Promise<Map<string, { shape: number[]; data: Float32Array }>>;
   dispose(): Promise<void>;
 }
 
+/** Modules that an adapter can update, by their names in every layer. */
+export const LORA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+
+/** Where an adapter comes from. */
+export type AdapterSource =
+  | {
+      kind: 'random';
+      rank: number;
+      /** The update of a weight is alpha / rank times B A. */
+      alpha: number;
+      /** Default: all of LORA_TARGETS. */
+      targets?: readonly string[];
+      seed: number;
+    }
+  /** A PEFT folder. */
+  | { kind: 'folder'; path: string };
+
 export interface ModelInfo {
   architecture: string;
   parameters: number;
+  /** Parameters that training changes: all, or the adapter's. */
+  trainedParameters: number;
   vocabSize: number;
   maxContext: number;
 }
@@ -185,12 +244,22 @@ export type ModelSource =
 export interface OpenModelOptions {
   source: ModelSource;
   role?: ModelRole;
+  /** Train this adapter and leave the weights as they are (LoRA). Default: train the weights. */
+  adapter?: AdapterSource;
   /** Longest sequence (prompt and response) the model will see; bounds the KV cache. Default: the config's. */
   maxContext?: number;
   /** Upper bound for tokens (rows x padded length) in one forward/backward graph run. Default: what fits the model. */
   tokensPerMicroBatch?: number;
-  /** Sequences decoded at once. Default of the local engine: 64. */
+  /** Sequences decoded at once, at most. Default of the local engine: 64. */
   samplingSlots?: number;
+  /**
+   * Bound for the sampler's keys and values in bytes: running sequences, shared prefixes and continuations. Fewer
+   * sequences run at once where they would not fit; one that cannot fit alone is refused. Default of the local
+   * engine: 1 GiB. A token takes 8 x layers x key-value heads x head size bytes.
+   */
+  cacheBytes?: number;
+  /** Read the common beginning of a call's prompts once. Default true; logprobs then differ by rounding alone. */
+  sharePrefixes?: boolean;
 }
 
 export interface EngineCapabilities {

@@ -1,9 +1,11 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AdapterSource } from '../../src/engine/index.js';
 import { createLocalEngine, type LocalEngineOptions } from '../../src/engine/local/index.js';
-import { loadTokenizer, writeCharTokenizer } from '../../src/model/index.js';
+import { loadTokenizer, writeCharTokenizer, writePeftAdapter } from '../../src/model/index.js';
 import { engineContract } from '../support/engine-contract.js';
+import { normals } from './support.js';
 
 const ALPHABET = 'abcdefghijklmnop';
 
@@ -22,13 +24,41 @@ const CONFIG = {
   hidden_act: 'silu',
 };
 
-const VARIANTS: Record<string, LocalEngineOptions> = {
+interface Variant extends LocalEngineOptions {
+  lora?: boolean;
+}
+
+/** Every value of each choice meets every value of each other. */
+const VARIANTS: Record<string, Variant> = {
   'one thread, in-place outputs': { threads: 1, outputs: 'in-place' },
   'two threads, plain outputs': { threads: 2, outputs: 'plain' },
+  'LoRA, one thread, plain outputs': { lora: true, threads: 1, outputs: 'plain' },
+  'LoRA, two threads, in-place outputs': { lora: true, threads: 2, outputs: 'in-place' },
 };
 
-for (const [name, options] of Object.entries(VARIANTS)) {
-  engineContract(`local, ${name}`, async () => {
+/** An adapter with both factors drawn from `seed`, so that two seeds are two policies on one base. */
+async function randomAdapter(seed: number): Promise<AdapterSource> {
+  const path = await mkdtemp(join(tmpdir(), 'hone-contract-adapter-'));
+  const shapes = { 'self_attn.q_proj': [32, 32], 'self_attn.v_proj': [16, 32], 'mlp.down_proj': [32, 24] } as const;
+  const rank = 3;
+  const tensors = Object.entries(shapes).flatMap(([module, [out, width]]) =>
+    [0, 1].map((layer) => {
+      const name = `model.layers.${layer}.${module}`;
+      const factor = (which: string, shape: number[]): Float32Array => normals(seed, `${name} ${which}`, shape, 0.4);
+      return [name, { a: factor('A', [rank, width]), b: factor('B', [out, rank]) }] as const;
+    }),
+  );
+  const targets = Object.keys(shapes).map((module) => module.split('.')[1] as string);
+  await writePeftAdapter(path, { rank, alpha: 3, targets, tensors: new Map(tensors) });
+  return { kind: 'folder', path };
+}
+
+const LORA_SKIPS = {
+  'copyFrom copies, lerpFrom mixes': 'adapters cannot be averaged; tests/engine/adapter.test.ts has what holds instead',
+};
+
+for (const [name, { lora, ...options }] of Object.entries(VARIANTS)) {
+  const makeSubject = async () => {
     const tokenizerPath = await mkdtemp(join(tmpdir(), 'hone-contract-'));
     await writeCharTokenizer(tokenizerPath, ALPHABET);
     const tokenizer = await loadTokenizer(tokenizerPath);
@@ -36,14 +66,16 @@ for (const [name, options] of Object.entries(VARIANTS)) {
     const engine = await createLocalEngine({ inline: true, ...options });
     return {
       engine,
-      openPolicy: (seed) =>
+      openPolicy: async (seed: number) =>
         engine.openModel({
-          source: { kind: 'random', config, seed, initStd: 0.3, tokenizerPath },
+          source: { kind: 'random', config, seed: lora ? 1 : seed, initStd: 0.3, tokenizerPath },
+          ...(lora ? { adapter: await randomAdapter(seed) } : {}),
           tokensPerMicroBatch: 64,
           samplingSlots: 4,
         }),
       eosIds: tokenizer.eosIds,
-      tokenText: (id) => tokenizer.decode([id]),
+      tokenText: (id: number) => tokenizer.decode([id]),
     };
-  });
+  };
+  engineContract(`local, ${name}`, makeSubject, lora ? LORA_SKIPS : {});
 }

@@ -1,19 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { addGradients } from '../../src/engine/local/graph/autodiff.js';
 import { GRADIENTS } from '../../src/engine/local/graph/gradients.js';
-import { Graph } from '../../src/engine/local/graph/graph.js';
+import type { Graph } from '../../src/engine/local/graph/graph.js';
 import { OPS, type OpName } from '../../src/engine/local/graph/ops.js';
 import type { Shape, Value } from '../../src/engine/local/graph/values.js';
-import { evaluate, normals, type Feed } from './support.js';
+import { directionalGradients, normals, type Differentiable } from './support.js';
 
-interface Case {
+interface Case extends Differentiable {
   op: OpName;
   name?: string;
-  /** Shapes of the differentiable float inputs. */
-  shapes: Shape[];
   /** Maps inputs into the op's domain (positive numbers for square roots). */
   positive?: boolean;
-  build(g: Graph, x: Value[]): Value;
 }
 
 const int64 = (g: Graph, list: number[], shape: Shape): Value => g.constant(BigInt64Array.from(list, BigInt), shape);
@@ -102,6 +98,12 @@ const CASES: Case[] = [
     build: (g, x) => g.node('Gemm', x, { transB: 1 }),
   },
   { op: 'Gemm', name: 'with C', shapes: [[3, 4], [4, 5], [5]], build: (g, x) => g.node('Gemm', x) },
+  {
+    op: 'Gemm',
+    name: 'transB with a bias',
+    shapes: [[3, 4], [5, 4], [5]],
+    build: (g, [x, weight, bias]) => g.linear(x as Value, weight as Value, bias),
+  },
   fused({}, [2, 3, 4], [2, 4, 5]),
   fused({ transB: 1 }, [2, 3, 3, 4], [2, 3, 5, 4]),
   fused({ transBatchB: 1 }, [2, 2, 3, 4], [4, 2, 2, 5]),
@@ -125,18 +127,6 @@ const WITHOUT_GRADIENT: OpName[] = [
   'GroupQueryAttention',
 ];
 
-/** Sum of y * weights for given inputs, in float64 from float32 outputs. */
-async function weightedSum(test: Case, inputs: Feed[], weights: Float32Array): Promise<number> {
-  const g = new Graph();
-  const y = test.build(
-    g,
-    test.shapes.map((shape, i) => g.input(`x${i}`, 'float32', shape)),
-  );
-  g.output('y', y);
-  const { y: values } = await evaluate(g, Object.fromEntries(inputs.map((data, i) => [`x${i}`, data])));
-  return (values as Float32Array).reduce((sum, value, i) => sum + value * (weights[i] as number), 0);
-}
-
 describe('gradient rules against central differences', () => {
   it('every op with a gradient has a case', () => {
     const covered = new Set<string>([...CASES.map((test) => test.op), ...WITHOUT_GRADIENT]);
@@ -149,29 +139,8 @@ describe('gradient rules against central differences', () => {
       const inputs = test.shapes.map((shape, i) =>
         normals(7, `${test.op}${i}`, shape).map((value) => (test.positive ? 0.5 + Math.abs(value) : value)),
       );
-      const g = new Graph();
-      const x = test.shapes.map((shape, i) => g.input(`x${i}`, 'float32', shape));
-      const y = test.build(g, x);
-      const weights = normals(8, test.op, y.shape);
-      const gradients = addGradients(g, [[y, g.scale(g.constant(weights, y.shape), 1)]], x);
-      x.forEach((value) => g.output(`d_${value.name}`, gradients.get(value.name) as Value));
-      const analytic = await evaluate(g, Object.fromEntries(inputs.map((data, i) => [`x${i}`, data])));
-      for (let i = 0; i < inputs.length; i++) {
-        const direction = normals(9, `direction${i}`, test.shapes[i] as Shape);
-        const step = 1e-2;
-        const shifted = (sign: number): Float32Array[] =>
-          inputs.map((data, j) =>
-            j === i ? data.map((value, k) => value + sign * step * (direction[k] as number)) : data,
-          );
-        const numeric =
-          ((await weightedSum(test, shifted(1), weights)) - (await weightedSum(test, shifted(-1), weights))) /
-          (2 * step);
-        const exact = (analytic[`d_x${i}`] as Float32Array).reduce(
-          (sum, value, k) => sum + value * (direction[k] as number),
-          0,
-        );
+      for (const { exact, numeric } of await directionalGradients(test, inputs))
         expect(Math.abs(exact - numeric)).toBeLessThan(2e-3 * Math.max(1, Math.abs(exact)));
-      }
     });
   }
 });

@@ -4,7 +4,7 @@ import { LocalModel } from '../../src/engine/local/model.js';
 import type { OptimStep } from '../../src/engine/types.js';
 
 const STEP: OptimStep = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0, gradClipNorm: 1 };
-const INFO = { architecture: 'llama', parameters: 1, vocabSize: 4, maxContext: 8 };
+const INFO = { architecture: 'llama', parameters: 1, trainedParameters: 1, vocabSize: 4, maxContext: 8 };
 
 /** A channel that writes down which call on which model takes effect when; every call takes a turn of the loop. */
 function recordingChannel(): { channel: Channel; calls: string[] } {
@@ -21,7 +21,7 @@ describe('calls on local models', () => {
   it('copy the weights that the other model had when the copy was asked for', async () => {
     const { channel, calls } = recordingChannel();
     const [anchor, policy] = [1, 2].map(
-      (handle) => new LocalModel(channel, { handle, info: INFO, version: 0 }, 'policy'),
+      (handle) => new LocalModel(channel, { handle, info: INFO, version: 0, tokensPerMicroBatch: 64 }, 'policy'),
     );
     const busy = anchor?.zeroGrad();
     const copied = anchor?.copyFrom(policy as LocalModel);
@@ -31,7 +31,7 @@ describe('calls on local models', () => {
 
   it('refuse what would make weights or logprobs of NaN, naming the option', async () => {
     const { channel, calls } = recordingChannel();
-    const model = new LocalModel(channel, { handle: 1, info: INFO, version: 0 }, 'policy');
+    const model = new LocalModel(channel, { handle: 1, info: INFO, version: 0, tokensPerMicroBatch: 64 }, 'policy');
     await expect(model.optimStep({ ...STEP, beta2: 1 })).rejects.toThrow('optimizer.beta2');
     await expect(model.forward([], { temperature: 0 })).rejects.toThrow('temperature');
     expect(calls).toEqual([]);

@@ -110,6 +110,26 @@ describe('importGguf', () => {
     expect(await modelInfo(file)).toMatchObject({ format: 'gguf', dtypes: { F32: 20 }, chatTemplate: true });
   });
 
+  it.each(['llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
+    'imports %s bit for bit from what gguf-py wrote',
+    async (name) => {
+      // verify/peers/make_family_ggufs.py makes the files from the folders.
+      const out = join(await scratch(), 'out');
+      await importGguf(golden(`families/${name}.gguf`), out);
+      const [ours, theirs] = [await openSafetensors(out), await openSafetensors(golden(`families/${name}`))];
+      expect(ours.names().sort()).toEqual(theirs.names().sort());
+      for (const tensor of theirs.names()) expect(await ours.read(tensor), tensor).toEqual(await theirs.read(tensor));
+      const expected = {
+        ...(await loadModelConfig(golden(`families/${name}`))),
+        bosId: 0,
+        eosIds: [1],
+      };
+      expect(await loadModelConfig(out)).toEqual(expected);
+      const { tokenizer } = await loadModelFolder(out);
+      expect(tokenizer.decode(tokenizer.encode('the 12 hats'))).toBe('the 12 hats');
+    },
+  );
+
   it('reads version 2, and quantised tensors', async () => {
     const { cases } = await goldenJson<{ cases: { name: string; blocks: string }[] }>('quants.json');
     const blocks = Buffer.from(cases.find(({ name }) => name === 'Q8_0')?.blocks ?? '', 'base64');
@@ -156,6 +176,7 @@ describe('importGguf', () => {
       'tokenizer does not fit',
     ],
     ['a merge of nothing', { 'tokenizer.ggml.merges': ['q q'] }, 'model.merges[0]'],
+    ['a rotated part of each head', { 'llama.attention.key_length': 32 }, 'llama.rope.dimension_count'],
     ['a string for a number', { 'llama.block_count': 'two' }, 'llama.block_count must be a number'],
     ['wrong sizes', { 'llama.feed_forward_length': 64 }, 'has shape [48,32], expected [64,32]'],
     ['more layers than tensors', { 'llama.block_count': 3 }, 'has no tensor blk.2'],
@@ -212,5 +233,29 @@ describe('importGguf', () => {
       }),
       { seed: 6, numRuns: 300 },
     );
+  });
+
+  it.each([0, 3, 2 ** 31, 2 ** 32 - 1])('refuses to align to %d bytes', async (alignment) => {
+    const file = join(await scratch(), 'aligned.gguf');
+    await writeFile(file, buildGguf({ ...baseMetadata, 'general.alignment': alignment }, []));
+    expect((await failure(modelInfo(file))).message).toContain('general.alignment');
+  });
+
+  it('refuses metadata that would cost more than its size, before it is decoded', async () => {
+    const file = join(await scratch(), 'large.gguf');
+    const flags = Buffer.alloc(12 + 5_000_000);
+    flags.writeUInt32LE(7);
+    flags.writeBigUInt64LE(5_000_000n, 4);
+    // A string's place in the file is taken by an array: its type number lies 8 + 1 bytes behind the key's length.
+    const whole = buildGguf({ k: '' }, []);
+    whole.writeUInt32LE(9, 24 + 8 + 1);
+    await writeFile(file, Buffer.concat([whole.subarray(0, 24 + 8 + 1 + 4), flags]));
+    expect((await failure(modelInfo(file))).message).toContain('metadata elements');
+    flags.writeUInt32LE(9);
+    await writeFile(
+      file,
+      Buffer.concat([whole.subarray(0, 24 + 8 + 1 + 4), flags.subarray(0, 4), Buffer.from([1]), Buffer.alloc(40)]),
+    );
+    expect((await failure(modelInfo(file))).message).toContain('metadata of type 9');
   });
 });

@@ -139,7 +139,13 @@ export class ReferenceModel implements TrainableModel {
     this.#v = zeros(config.shape);
     const parameters = [...weights.values()].reduce((sum, { data }) => sum + data.length, 0);
     const { maxContext, shape } = config;
-    this.info = { architecture: 'reference', parameters, vocabSize: shape.vocab, maxContext };
+    this.info = {
+      architecture: 'reference',
+      parameters,
+      trainedParameters: parameters,
+      vocabSize: shape.vocab,
+      maxContext,
+    };
   }
 
   get weightsVersion(): number {
@@ -267,6 +273,14 @@ export class ReferenceModel implements TrainableModel {
       clone.#frozen = true;
       return clone;
     });
+  }
+
+  withAdapter(): Promise<TrainableModel> {
+    return Promise.reject(new HoneError('usage', 'the reference engine has no adapters'));
+  }
+
+  exportAdapter(): Promise<void> {
+    return Promise.reject(new HoneError('usage', 'this model has no adapter'));
   }
 
   copyFrom(other: TrainableModel): Promise<void> {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { llamaTensorShapes } from '../../src/model/index.js';
 import { ggufConfig } from '../../src/model/gguf/config.js';
 import { openGguf } from '../../src/model/gguf/file.js';
-import { readLlamaTensor } from '../../src/model/gguf/import.js';
+import { readGgufTensor } from '../../src/model/gguf/import.js';
 import { readGolden, runPeer, sha256OfFloats } from '../model/peers.js';
 import type { Check, CheckContext, CheckResult } from '../types.js';
 
@@ -25,7 +25,7 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
     if (sha256OfFloats(await file.read(name)) !== peer.gguf[name]) wrong.push(name);
   const names = [...llamaTensorShapes(config).keys()];
   for (const name of names)
-    if (sha256OfFloats(await readLlamaTensor(file, config, name)) !== peer.transformers[name]) wrong.push(name);
+    if (sha256OfFloats(await readGgufTensor(file, config, name)) !== peer.transformers[name]) wrong.push(name);
   for (const name of wrong.slice(0, 5)) ctx.log(`differs: ${name}`);
   const { gguf, transformers } = peer.versions;
   return {

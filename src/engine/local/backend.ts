@@ -2,17 +2,24 @@ import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { HoneError } from '../../core/index.js';
 import { loadTokenizer, parseModelConfig, toHfConfig, type ModelConfig } from '../../model/index.js';
-import type { ModelInfo, OpenModelOptions, OptimResult, OptimStep, Sample, SampleRequest } from '../types.js';
+import type {
+  AdapterSource,
+  ModelInfo,
+  ModelSource,
+  OpenModelOptions,
+  OptimResult,
+  OptimStep,
+  Sample,
+  SampleRequest,
+} from '../types.js';
+import { saveAdapter } from './adapter.js';
 import { Parameters } from './parameters.js';
-import { Sampling, type SamplingHooks } from './sampling.js';
+import type { Prefix } from './prefixes.js';
+import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
-import {
-  defaultTokensPerMicroBatch,
-  Training,
-  type Coefficients,
-  type Sequence,
-  type TokenOutputs,
-} from './training.js';
+import type { BatchShape } from './llama/layer-graph.js';
+import { defaultTokensPerMicroBatch } from './micro-batches.js';
+import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
 
 export interface BackendOptions extends SessionOptions {
   /** Bound for the estimated memory of all training sessions of one model. */
@@ -20,11 +27,13 @@ export interface BackendOptions extends SessionOptions {
 }
 
 const DEFAULT_SLOTS = 64;
+const DEFAULT_CACHE_BYTES = 2 ** 30;
 
 export interface Opened {
   handle: number;
   info: ModelInfo;
   version: number;
+  tokensPerMicroBatch: number;
 }
 
 export interface NamedTensor {
@@ -35,7 +44,6 @@ export interface NamedTensor {
 
 interface ModelEntry {
   kind: 'model';
-  config: ModelConfig;
   options: OpenModelOptions;
   training: Training;
   sampling: Sampling;
@@ -52,17 +60,25 @@ interface SamplerEntry {
   owned: boolean;
 }
 
+interface ContinuationEntry {
+  kind: 'continuation';
+  sampler: SamplerEntry;
+  prefix: Prefix;
+}
+
+type Entry = ModelEntry | SamplerEntry | ContinuationEntry;
+
 /**
  * The local engine's side of the fence: weights, graphs and everything that blocks. Runs in a worker thread, or in
  * the caller's own. Objects are known by number to the other side.
  */
 export class Backend {
-  readonly #entries = new Map<number, ModelEntry | SamplerEntry>();
+  readonly #entries = new Map<number, Entry>();
   #next = 1;
 
   constructor(private readonly options: BackendOptions) {}
 
-  #add(entry: ModelEntry | SamplerEntry): number {
+  #add(entry: Entry): number {
     this.#entries.set(this.#next, entry);
     return this.#next++;
   }
@@ -75,16 +91,12 @@ export class Backend {
 
   async open(options: OpenModelOptions): Promise<Opened> {
     const { source } = options;
-    if (source.kind === 'random') {
-      const config = supported(parseModelConfig(source.config, 'model config'), 'model config');
-      return this.#opened(config, options, await Parameters.random(config, source.seed, source.initStd));
-    }
-    const file = join(source.path, 'config.json');
-    const config = withEosIds(parseModelConfig(await readJsonFile(file), file), await generationConfig(source.path));
-    return this.#opened(supported(config, file), options, await Parameters.load(config, source.path));
+    const base = source.kind === 'random' ? await randomWeights(source) : await folderWeights(source.path);
+    return this.#opened(options, options.adapter ? await base.withAdapter(options.adapter) : base);
   }
 
-  #opened(config: ModelConfig, options: OpenModelOptions, parameters: Parameters): Opened {
+  #opened(options: OpenModelOptions, parameters: Parameters): Opened {
+    const { config } = parameters;
     const { maxContext = config.maxContext } = options;
     if (!(Number.isSafeInteger(maxContext) && maxContext >= 1 && maxContext <= config.maxContext))
       throw new HoneError(
@@ -94,24 +106,18 @@ export class Backend {
           where: 'maxContext',
         },
       );
-    const training = new Training(parameters, {
-      ...this.options,
-      tokensPerMicroBatch: options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(parameters.config),
-    });
-    const handle = this.#add({
-      kind: 'model',
-      config,
-      options,
-      training,
-      sampling: this.#sampling(parameters, options),
-    });
+    const tokensPerMicroBatch = options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(config);
+    const training = new Training(parameters, { ...this.options, tokensPerMicroBatch });
+    const sampling = this.#sampling(parameters, options);
+    const handle = this.#add({ kind: 'model', options, training, sampling });
     const info: ModelInfo = {
       architecture: config.architecture,
-      parameters: parameters.count,
+      parameters: countOf(parameters.arrays),
+      trainedParameters: countOf(parameters.trained()),
       vocabSize: config.vocabSize,
       maxContext,
     };
-    return { handle, info, version: parameters.version };
+    return { handle, info, version: parameters.version, tokensPerMicroBatch };
   }
 
   #sampling(parameters: Parameters, options: OpenModelOptions): Sampling {
@@ -121,6 +127,8 @@ export class Backend {
       {
         ...this.options,
         slots: options.samplingSlots ?? DEFAULT_SLOTS,
+        cacheBytes: options.cacheBytes ?? DEFAULT_CACHE_BYTES,
+        sharePrefixes: options.sharePrefixes ?? true,
         maxContext: options.maxContext ?? parameters.config.maxContext,
       },
     );
@@ -143,9 +151,25 @@ export class Backend {
     return this.#model(handle).training.backward(sequences, coefficients, temperature);
   }
 
+  /** The forward pass of one micro-batch, kept for `backwardHeld`. */
+  hold(
+    handle: number,
+    sequences: Sequence[],
+    shape: BatchShape,
+    entropy: boolean,
+    temperature: number,
+  ): Promise<TokenOutputs> {
+    return this.#model(handle).training.hold(sequences, shape, entropy, temperature);
+  }
+
+  backwardHeld(handle: number, coefficients: Coefficients): Promise<void> {
+    return this.#model(handle).training.backwardHeld(coefficients);
+  }
+
   async optimStep(handle: number, step: OptimStep): Promise<{ result: OptimResult; version: number }> {
-    const { training } = this.#model(handle);
+    const { training, sampling } = this.#model(handle);
     const result = training.optimStep(step);
+    sampling.dropOutdated();
     return { result, version: training.parameters.version };
   }
 
@@ -168,9 +192,15 @@ export class Backend {
     return { handle: this.#add({ kind: 'sampler', sampling, version, options, owned: false }), version };
   }
 
-  async clone(handle: number): Promise<Opened> {
-    const { training, config, options } = this.#model(handle);
-    return this.#opened(config, options, await training.parameters.copy());
+  async clone(handle: number, merged: boolean): Promise<Opened> {
+    const { training, options } = this.#model(handle);
+    const { parameters } = training;
+    return this.#opened(options, await (merged ? parameters.mergedCopy() : parameters.copy()));
+  }
+
+  async withAdapter(handle: number, source: AdapterSource): Promise<Opened> {
+    const { training, options } = this.#model(handle);
+    return this.#opened(options, await training.parameters.withAdapter(source));
   }
 
   /** Weights of `handle` <- keep * own + (1 - keep) * other's. @returns the new version. */
@@ -191,32 +221,60 @@ export class Backend {
   }
 
   async writeWeights(handle: number, file: string): Promise<Record<string, unknown>> {
-    const { training, config } = this.#model(handle);
-    await training.parameters.write(file);
-    return toHfConfig(config);
+    const { parameters } = this.#model(handle).training;
+    await parameters.write(file, parameters.merged());
+    return toHfConfig(parameters.config);
+  }
+
+  async writeAdapter(handle: number, folder: string): Promise<void> {
+    const { adapter, arrays } = this.#model(handle).training.parameters;
+    if (!adapter)
+      throw new HoneError('usage', 'this model has no adapter', { hint: 'Use export(folder) for its weights.' });
+    await saveAdapter(folder, adapter, arrays);
   }
 
   async tensors(handle: number, what: 'weights' | 'gradients'): Promise<NamedTensor[]> {
     const { training } = this.#model(handle);
     const { shapes, arrays } = training.parameters;
-    return [...(what === 'weights' ? arrays : training.gradients)].map(([name, data]) => ({
+    return [...(what === 'weights' ? arrays : training.gradients())].map(([name, data]) => ({
       name,
       shape: shapes.get(name) ?? [],
       data: data.slice(),
     }));
   }
 
-  async sample(handle: number, requests: SampleRequest[], hooks: SamplingHooks): Promise<Sample[][]> {
+  /** A sampler or a continuation of one. @throws HoneError when it is gone, or its weights are */
+  #samplerOf(handle: number): { sampler: SamplerEntry; base?: Prefix } {
     const entry = this.#entries.get(handle);
-    if (entry?.kind !== 'sampler') throw new HoneError('usage', 'this sampler has been disposed of, or its model has');
-    const { sampling, version } = entry;
-    if (sampling.parameters.version !== version) {
-      throw new HoneError('usage', `a live sampler of weights version ${version} is used after an update`, {
-        hint: 'Take a new liveSampler() after each update, or a snapshot() that keeps its weights.',
+    if (!entry || entry.kind === 'model')
+      throw new HoneError('usage', 'this sampler has been disposed of, or its model has', {
+        hint: 'Take a new one with liveSampler() or snapshot().',
       });
-    }
-    if (requests.some(({ params }) => params.stop?.length)) await this.#needTokenBytes(entry);
-    return sampling.sample(requests, hooks);
+    const found = entry.kind === 'sampler' ? { sampler: entry } : { sampler: entry.sampler, base: entry.prefix };
+    const { sampling, version } = found.sampler;
+    if (sampling.parameters.version === version) return found;
+    throw new HoneError('usage', `a live sampler of weights version ${version} is used after an update`, {
+      hint: 'Take a new liveSampler() after each update, or a snapshot() that keeps its weights.',
+    });
+  }
+
+  async sample(handle: number, requests: SampleRequest[], keep: boolean, hooks: SamplingHooks): Promise<Sample[][]> {
+    const { sampler, base } = this.#samplerOf(handle);
+    if (requests.some(({ params }) => params.stop?.length)) await this.#needTokenBytes(sampler);
+    const whole = base
+      ? requests.map((request) => ({ ...request, promptTokens: joined(base.tokens, request.promptTokens) }))
+      : requests;
+    return sampler.sampling.sample(whole, hooks, { base, keep });
+  }
+
+  /** @returns the handle of a continuation */
+  async continueFrom(handle: number, prefix: Int32Array): Promise<number> {
+    const { sampler } = this.#samplerOf(handle);
+    return this.#add({ kind: 'continuation', sampler, prefix: await sampler.sampling.hold(prefix) });
+  }
+
+  async samplingStats(handle: number): Promise<SamplingStats> {
+    return this.#samplerOf(handle).sampler.sampling.stats;
   }
 
   async #needTokenBytes({ sampling, options }: SamplerEntry): Promise<void> {
@@ -231,16 +289,46 @@ export class Backend {
     const entry = this.#entries.get(handle);
     if (!entry) return;
     this.#entries.delete(handle);
+    if (entry.kind === 'continuation') return entry.sampler.sampling.release(entry.prefix);
+    await this.#disposeWhere((other) => other.kind === 'continuation' && other.sampler === entry);
     if (entry.kind === 'sampler') {
       if (entry.owned) await entry.sampling.dispose();
       return;
     }
-    for (const [number, other] of this.#entries) {
-      if (other.kind === 'sampler' && other.sampling === entry.sampling) this.#entries.delete(number);
-    }
+    await this.#disposeWhere((other) => other.kind === 'sampler' && other.sampling === entry.sampling);
     await entry.training.dispose();
     await entry.sampling.dispose();
   }
+
+  async #disposeWhere(which: (entry: Entry) => boolean): Promise<void> {
+    for (const [handle, entry] of [...this.#entries]) if (which(entry)) await this.dispose(handle);
+  }
+
+  disposeAll(): Promise<void> {
+    return this.#disposeWhere(() => true);
+  }
+}
+
+function joined(a: Int32Array, b: Int32Array): Int32Array {
+  const all = new Int32Array(a.length + b.length);
+  all.set(a);
+  all.set(b, a.length);
+  return all;
+}
+
+function countOf(arrays: ReadonlyMap<string, Float32Array>): number {
+  return [...arrays.values()].reduce((sum, { length }) => sum + length, 0);
+}
+
+function randomWeights({ config, seed, initStd }: Extract<ModelSource, { kind: 'random' }>): Promise<Parameters> {
+  const where = 'model config';
+  return Parameters.random(supported(parseModelConfig(config, where), where), seed, initStd);
+}
+
+async function folderWeights(path: string): Promise<Parameters> {
+  const file = join(path, 'config.json');
+  const config = withEosIds(parseModelConfig(await readJsonFile(file), file), await generationConfig(path));
+  return Parameters.load(supported(config, file), path);
 }
 
 /** The attention kernel of the sampling graph works on groups of sixteen channels. */

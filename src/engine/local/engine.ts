@@ -19,7 +19,7 @@ const SESSION_BYTES = 2 * 2 ** 30;
 
 const CAPABILITIES: EngineCapabilities = {
   fullFineTuning: true,
-  lora: false,
+  lora: true,
   critic: false,
   customLosses: true,
   exactEntropy: true,

@@ -1,9 +1,31 @@
+import type { ModelConfig } from '../../model/index.js';
+
 /** Sequences that share one graph run: B rows padded to T tokens; rows beyond `members` are padding. */
 export interface MicroBatch {
   T: number;
   B: number;
   /** Indices into the list of sequences. */
   members: number[];
+}
+
+/** Where the caller sets no budget: 1,024 tokens, or the next lower power of two that fits; at least 128. */
+const DEFAULT_TOKENS = { most: 1024, least: 128, bytes: 1.25 * 2 ** 30 };
+
+/** Bytes of activations that the forward pass of `tokens` tokens, in sequences of T, keeps for the backward pass. */
+export function activationBytes(
+  { layers, hiddenSize, mlpSize, heads }: ModelConfig,
+  tokens: number,
+  T: number,
+): number {
+  return 4 * tokens * layers * (8 * hiddenSize + 2 * mlpSize + heads * T);
+}
+
+/** Tokens of one graph run, so that it holds about 1.25 GiB at the most. A pure function of the model's shape. */
+export function defaultTokensPerMicroBatch(config: ModelConfig): number {
+  const { most, least, bytes } = DEFAULT_TOKENS;
+  let tokens = most;
+  while (tokens > least && activationBytes(config, tokens, 256) > bytes) tokens /= 2;
+  return tokens;
 }
 
 /** What one more run costs besides its padded tokens, in tokens: session overhead on small models. */

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { HoneError } from '../../core/index.js';
 import { makeFolder, writeFileAtomic } from '../../formats/index.js';
+import { mergeMetrics } from '../metrics.js';
 import type {
+  AdapterSource,
   Datum,
   ForwardBackwardResult,
   Loss,
@@ -11,11 +13,11 @@ import type {
   OptimResult,
   OptimStep,
   Outputs,
-  Sampler,
   TrainableModel,
 } from '../types.js';
 import type { Opened } from './backend.js';
 import type { Channel } from './channel.js';
+import { planMicroBatches } from './micro-batches.js';
 import { LocalSampler, type Enqueue } from './sampler.js';
 import type { Coefficients, Sequence, TokenOutputs } from './training.js';
 
@@ -115,22 +117,55 @@ export class LocalModel implements TrainableModel {
     return this.#enqueue(() => this.#forwardBackward(data, loss, temperature));
   }
 
-  /**
-   * Any loss: forward, `loss.fn` here, then the fused forward and backward graph with its derivatives as coefficients.
-   * A linear loss: derivatives first, then the fused graph alone.
-   */
   async #forwardBackward(data: readonly Datum[], loss: Loss, temperature: number): Promise<ForwardBackwardResult> {
     const sequences = sequencesOf(data);
-    const entropy = loss.needs.entropy ?? false;
+    return loss.linear
+      ? this.#linearLoss(data, sequences, loss, temperature)
+      : this.#anyLoss(data, sequences, loss, temperature);
+  }
+
+  /** Derivatives that do not depend on the outputs come first, so that the engine does all batches in one go. */
+  async #linearLoss(
+    data: readonly Datum[],
+    sequences: Sequence[],
+    loss: Loss,
+    temperature: number,
+  ): Promise<ForwardBackwardResult> {
     const zeros = (): Float32Array[] => sequences.map(({ input }) => new Float32Array(input.length));
-    const before: Outputs = loss.linear
-      ? { logprobs: zeros(), ...(entropy ? { entropy: zeros() } : {}) }
-      : await this.#forward(sequences, entropy, temperature);
-    const first = loss.fn(before, data);
-    const coefficients = coefficientsOf(loss, first, sequences);
+    const nothing: Outputs = { logprobs: zeros(), ...(loss.needs.entropy ? { entropy: zeros() } : {}) };
+    const coefficients = coefficientsOf(loss, loss.fn(nothing, data), sequences);
     const outputs = await this.channel.call('backward', [this.opened.handle, sequences, coefficients, temperature]);
-    const { lossSum, metrics } = loss.linear ? loss.fn(outputs, data) : first;
+    const { lossSum, metrics } = loss.fn(outputs, data);
     return { outputs, lossSum, metrics };
+  }
+
+  /** Micro-batch by micro-batch: the forward pass there, `loss.fn` here, the backward pass there. */
+  async #anyLoss(
+    data: readonly Datum[],
+    sequences: Sequence[],
+    loss: Loss,
+    temperature: number,
+  ): Promise<ForwardBackwardResult> {
+    const entropy = loss.needs.entropy ?? false;
+    const lengths = sequences.map(({ input }) => input.length);
+    const outputs: Outputs = { logprobs: [], ...(entropy ? { entropy: [] } : {}) };
+    const results: LossResult[] = [];
+    for (const { T, B, members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
+      const part = members.map((member) => sequences[member] as Sequence);
+      const out = await this.channel.call('hold', [this.opened.handle, part, { T, B }, entropy, temperature]);
+      const result = loss.fn(
+        out,
+        members.map((member) => data[member] as Datum),
+      );
+      await this.channel.call('backwardHeld', [this.opened.handle, coefficientsOf(loss, result, part)]);
+      results.push(result);
+      members.forEach((member, i) => {
+        outputs.logprobs[member] = out.logprobs[i] as Float32Array;
+        if (outputs.entropy) outputs.entropy[member] = out.entropy?.[i] as Float32Array;
+      });
+    }
+    const lossSum = results.reduce((sum, result) => sum + result.lossSum, 0);
+    return { outputs, lossSum, metrics: mergeMetrics(results.map(({ metrics }) => metrics)) };
   }
 
   async optimStep(step: OptimStep): Promise<OptimResult> {
@@ -146,24 +181,31 @@ export class LocalModel implements TrainableModel {
     return this.#enqueue(() => this.channel.call('zeroGrad', [this.opened.handle]));
   }
 
-  async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<Sampler> {
+  async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<LocalSampler> {
     return this.#enqueue(async () => {
       const { handle, version } = await this.channel.call(method, [this.opened.handle]);
       return new LocalSampler(this.channel, handle, version, this.info.maxContext, enqueue);
     });
   }
 
-  snapshot(): Promise<Sampler> {
+  snapshot(): Promise<LocalSampler> {
     return this.#sampler('snapshot', (task) => task());
   }
 
-  liveSampler(): Promise<Sampler> {
+  liveSampler(): Promise<LocalSampler> {
     return this.#sampler('liveSampler', this.#enqueue);
   }
 
-  async cloneFrozen(): Promise<TrainableModel> {
+  async cloneFrozen(options: { merged?: boolean } = {}): Promise<LocalModel> {
     return this.#enqueue(async () => {
-      const opened = await this.channel.call('clone', [this.opened.handle]);
+      const opened = await this.channel.call('clone', [this.opened.handle, options.merged ?? false]);
+      return new LocalModel(this.channel, opened, this.role);
+    });
+  }
+
+  async withAdapter(source: AdapterSource): Promise<LocalModel> {
+    return this.#enqueue(async () => {
+      const opened = await this.channel.call('withAdapter', [this.opened.handle, source]);
       return new LocalModel(this.channel, opened, this.role);
     });
   }
@@ -206,6 +248,13 @@ export class LocalModel implements TrainableModel {
       const file = join(folder, 'model.safetensors');
       const config = await this.channel.call('writeWeights', [this.opened.handle, file]);
       await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+    });
+  }
+
+  exportAdapter(folder: string): Promise<void> {
+    return this.#enqueue(async () => {
+      await makeFolder(folder);
+      await this.channel.call('writeAdapter', [this.opened.handle, folder]);
     });
   }
 

@@ -1,5 +1,15 @@
 import { HoneError, RandomStream } from '../../core/index.js';
-import { llamaTensorShapes, openSafetensors, writeSafetensors, type ModelConfig } from '../../model/index.js';
+import {
+  llamaTensorShapes,
+  mergeLoraInto,
+  readTensors,
+  writeSafetensors,
+  type ModelConfig,
+} from '../../model/index.js';
+import type { AdapterSource } from '../types.js';
+import { newAdapter, loadAdapter, type Adapter } from './adapter.js';
+import { sizeOf } from './graph/values.js';
+import { loraA, loraB, type GraphModel } from './llama/weights.js';
 import { loadOrt, tensorOf, type Tensor } from './session.js';
 
 /** Standard deviation of random matrices when the source does not say (transformers' initializer_range). */
@@ -12,8 +22,8 @@ export function zerosLike(arrays: Arrays): Arrays {
   return new Map([...arrays].map(([name, data]) => [name, new Float32Array(data.length)]));
 }
 
-/** Norm gains are vectors; everything else is a matrix. */
-function isGain(shape: readonly number[]): boolean {
+/** Norm gains and biases are vectors; everything else is a matrix. */
+function isVector(shape: readonly number[]): boolean {
   return shape.length === 1;
 }
 
@@ -44,20 +54,27 @@ function normals(seed: number, name: string, count: number, std: number): Float3
   return out;
 }
 
-/** The weights of one model: arrays that optimiser and graphs share, and ONNX Runtime tensors over the same memory. */
-export class Parameters {
+/**
+ * The weights of one model: arrays that optimiser and graphs share, and ONNX Runtime tensors over the same memory. With
+ * an adapter, the model's own tensors are frozen and may be shared by many models.
+ */
+export class Parameters implements GraphModel {
   readonly tensors: Record<string, Tensor> = {};
   /** Counts changes of the weights. */
   version = 0;
+  readonly shapes: Map<string, number[]>;
+  #underAdapters = false;
 
   private constructor(
     readonly config: ModelConfig,
-    readonly shapes: Map<string, number[]>,
     readonly arrays: Arrays,
-  ) {}
+    readonly adapter: Adapter | undefined,
+  ) {
+    this.shapes = new Map([...llamaTensorShapes(config), ...(adapter?.shapes ?? [])]);
+  }
 
-  static async #over(config: ModelConfig, arrays: Arrays): Promise<Parameters> {
-    const parameters = new Parameters(config, llamaTensorShapes(config), arrays);
+  static async #over(config: ModelConfig, arrays: Arrays, adapter?: Adapter): Promise<Parameters> {
+    const parameters = new Parameters(config, arrays, adapter);
     const ort = await loadOrt();
     for (const [name, shape] of parameters.shapes) {
       parameters.tensors[name] = tensorOf(ort, 'float32', shape, arrays.get(name));
@@ -65,12 +82,13 @@ export class Parameters {
     return parameters;
   }
 
-  /** Normal matrices of standard deviation `std`, gains of one. */
+  /** Normal matrices of standard deviation `std`, gains of one, biases of zero. */
   static random(config: ModelConfig, seed: number, std = INIT_STD): Promise<Parameters> {
-    const arrays = new Map(
+    const arrays: Arrays = new Map(
       [...llamaTensorShapes(config)].map(([name, shape]) => {
-        const count = shape.reduce((product, dim) => product * dim, 1);
-        return [name, isGain(shape) ? new Float32Array(count).fill(1) : normals(seed, name, count, std)];
+        const count = sizeOf(shape);
+        if (!isVector(shape)) return [name, normals(seed, name, count, std)];
+        return [name, new Float32Array(count).fill(name.endsWith('.bias') ? 0 : 1)];
       }),
     );
     return Parameters.#over(config, arrays);
@@ -78,11 +96,70 @@ export class Parameters {
 
   /** From a safetensors file or a folder of shards. @throws HoneError when a tensor is missing or misshapen. */
   static async load(config: ModelConfig, path: string): Promise<Parameters> {
-    return Parameters.#over(config, await readArrays(path, llamaTensorShapes(config)));
+    return Parameters.#over(config, await readTensors(path, llamaTensorShapes(config)));
   }
 
+  /** A model with an adapter to train, over the same weights; these may not change from now on. */
+  async withAdapter(source: AdapterSource): Promise<Parameters> {
+    if (this.adapter) {
+      throw new HoneError('usage', 'this model has an adapter already', {
+        hint: 'Give further adapters to the model beneath it, or fold this one in with cloneFrozen({ merged: true }).',
+      });
+    }
+    const { adapter, arrays } =
+      source.kind === 'random'
+        ? newAdapter(this.config, this.shapes, source)
+        : await loadAdapter(this.shapes, source.path);
+    this.#underAdapters = true;
+    return Parameters.#over(this.config, new Map([...this.arrays, ...arrays]), adapter);
+  }
+
+  /** alpha / rank of the adapter; 0 without one. */
+  get adapterScale(): number {
+    return this.adapter?.scale ?? 0;
+  }
+
+  /** The arrays that training changes: the adapter's, or all. */
+  trained(): Arrays {
+    if (!this.adapter) return this.arrays;
+    return new Map([...this.adapter.shapes.keys()].map((name) => [name, this.arrays.get(name) as Float32Array]));
+  }
+
+  /** @throws HoneError when the weights are the base of adapters: a change would reach into other models. */
+  assertOwn(): void {
+    if (!this.#underAdapters) return;
+    throw new HoneError('usage', 'the weights of this model are shared with adapters on it and cannot change', {
+      hint: 'Change a cloneFrozen() of it, or the adapters.',
+    });
+  }
+
+  /** What training changes is copied, the rest shared. */
   copy(): Promise<Parameters> {
-    return Parameters.#over(this.config, new Map([...this.arrays].map(([name, data]) => [name, data.slice()])));
+    const copies = [...this.trained()].map(([name, data]) => [name, data.slice()] as const);
+    return Parameters.#over(this.config, new Map([...this.arrays, ...copies]), this.adapter);
+  }
+
+  /** The model's own tensors with the adapter folded in; those it does not touch are the arrays themselves. */
+  merged(): Arrays {
+    const { adapter } = this;
+    if (!adapter) return this.arrays;
+    const merged: Arrays = new Map([...this.arrays].filter(([name]) => !adapter.shapes.has(name)));
+    for (const module of adapter.modules) {
+      const array = (name: string): Float32Array => this.arrays.get(name) as Float32Array;
+      const weight = `${module}.weight`;
+      const values = array(weight).slice();
+      mergeLoraInto(values, { a: array(loraA(module)), b: array(loraB(module)) }, adapter.rank, adapter.scale);
+      merged.set(weight, values);
+    }
+    return merged;
+  }
+
+  /** A model without adapter whose weights are the merged ones, all its own. */
+  mergedCopy(): Promise<Parameters> {
+    const own = [...this.merged()].map(([name, data]) => {
+      return [name, data === this.arrays.get(name) ? data.slice() : data] as const;
+    });
+    return Parameters.#over(this.config, new Map(own));
   }
 
   get count(): number {
@@ -91,72 +168,56 @@ export class Parameters {
 
   /** Decoupled weight decay is for matrices and embeddings only. */
   decays(name: string): boolean {
-    return !isGain(this.shapes.get(name) ?? []);
+    return !isVector(this.shapes.get(name) ?? []);
   }
 
-  /** this <- keep * this + (1 - keep) * other. */
+  /**
+   * this <- keep * this + (1 - keep) * other, on merged weights where other has an adapter.
+   * @throws HoneError for models of different shapes, and for an average within an adapter, which has no exact form
+   */
   lerpFrom(other: Parameters, keep: number): void {
-    for (const [name, mine] of this.arrays) {
-      const theirs = other.arrays.get(name);
-      if (theirs?.length !== mine.length) throw new HoneError('usage', `models of different shapes: ${name}`);
-      if (keep === 0) mine.set(theirs);
-      else
-        for (let i = 0; i < mine.length; i++) mine[i] = keep * (mine[i] as number) + (1 - keep) * (theirs[i] as number);
-    }
+    this.assertOwn();
+    if (this.adapter) this.#copyAdapter(other, keep);
+    else this.#average(other.merged(), keep);
     this.version++;
   }
 
+  #copyAdapter(other: Parameters, keep: number): void {
+    const base = [...llamaTensorShapes(this.config).keys()];
+    const same =
+      keep === 0 &&
+      this.adapter?.scale === other.adapter?.scale &&
+      base.every((name) => this.arrays.get(name) === other.arrays.get(name)) &&
+      [...this.trained()].every(([name, { length }]) => other.arrays.get(name)?.length === length);
+    if (!same) {
+      throw new HoneError('usage', 'an adapter can only be copied whole, from one of its shape on the same weights', {
+        hint: 'For an average take cloneFrozen({ merged: true }) and average into that.',
+      });
+    }
+    for (const [name, mine] of this.trained()) mine.set(other.arrays.get(name) as Float32Array);
+  }
+
+  #average(theirs: Arrays, keep: number): void {
+    for (const [name, mine] of this.arrays) {
+      const other = theirs.get(name);
+      if (other?.length !== mine.length) throw new HoneError('usage', `models of different shapes: ${name}`);
+      if (keep === 0) mine.set(other);
+      else
+        for (let i = 0; i < mine.length; i++) mine[i] = keep * (mine[i] as number) + (1 - keep) * (other[i] as number);
+    }
+  }
+
   set(arrays: Arrays): void {
+    this.assertOwn();
     for (const [name, data] of arrays) this.arrays.get(name)?.set(data);
     this.version++;
   }
 
-  async write(file: string): Promise<void> {
+  /** Writes arrays of this model as safetensors: `trained()` for a checkpoint, `merged()` for export. */
+  async write(file: string, arrays: Arrays): Promise<void> {
     await writeSafetensors(
       file,
-      [...this.arrays].map(([name, data]) => [name, { shape: this.shapes.get(name) ?? [], data }] as const),
+      [...arrays].map(([name, data]) => [name, { shape: this.shapes.get(name) ?? [], data }] as const),
     );
   }
-}
-
-/** Reads the tensors of the given shapes, and refuses a file that lacks one or has it in another shape. */
-export async function readArrays(path: string, shapes: ReadonlyMap<string, readonly number[]>): Promise<Arrays> {
-  const file = await openSafetensors(path);
-  const present = new Set(file.names());
-  const arrays: Arrays = new Map();
-  for (const [name, shape] of shapes) {
-    if (!present.has(name)) {
-      throw new HoneError('input', `has no tensor ${name}, which config.json calls for`, {
-        where: path,
-        hint: 'Check that weights and config.json belong to the same model.',
-      });
-    }
-    const info = file.info(name);
-    if (info.shape.join() !== shape.join()) {
-      throw new HoneError(
-        'input',
-        `tensor ${name} is [${info.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`,
-        {
-          where: path,
-          hint: 'Check that weights and config.json belong to the same model.',
-        },
-      );
-    }
-    const { data } = await file.read(name);
-    if (!isFiniteThroughout(data)) {
-      throw new HoneError('input', `tensor ${name} holds NaN or infinity`, {
-        where: path,
-        hint: 'The file is damaged, or training had diverged when it was written: use another copy or an earlier checkpoint.',
-      });
-    }
-    arrays.set(name, data);
-  }
-  return arrays;
-}
-
-function isFiniteThroughout(data: Float32Array): boolean {
-  // 0 * x is 0 for every finite x, and NaN otherwise.
-  let sum = 0;
-  for (let i = 0; i < data.length; i++) sum += 0 * (data[i] as number);
-  return sum === 0;
 }

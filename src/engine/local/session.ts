@@ -54,10 +54,26 @@ export function tensorOf<D extends keyof ArrayOf>(ort: Ort, dtype: D, shape: Sha
 
 /** A graph made ready to run. Not for concurrent use: `run` blocks the calling thread until the result is there. */
 export class CompiledGraph {
+  readonly #inputs: ReadonlySet<string>;
+  readonly #outputs: ReadonlySet<string>;
+
   private constructor(
     private readonly session: InferenceSession,
     private readonly options: SessionOptions,
-  ) {}
+  ) {
+    this.#inputs = new Set(session.inputNames);
+    this.#outputs = new Set(session.outputNames);
+  }
+
+  /** Whether it has an input of this name. */
+  reads(name: string): boolean {
+    return this.#inputs.has(name);
+  }
+
+  /** Whether it has an output of this name. */
+  gives(name: string): boolean {
+    return this.#outputs.has(name);
+  }
 
   static async compile(graph: Graph, options: SessionOptions): Promise<CompiledGraph> {
     const ort = await loadOrt();
@@ -66,10 +82,12 @@ export class CompiledGraph {
       interOpNumThreads: 1,
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
+      // A plan of the whole run's memory is one more block of it beside what the first run took.
+      enableMemPattern: false,
       // Failures come back as exceptions; ONNX Runtime need not print them as well.
       logSeverityLevel: 4,
-      // Several sessions live side by side; spinning pools would fight over the cores.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+      // Several sessions live side by side: their threads spin while a graph runs, and not between runs.
+      extra: { session: { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' } },
     });
     return new CompiledGraph(session, options);
   }

@@ -1,12 +1,15 @@
 import { join } from 'node:path';
-import { writeSafetensors, type ModelConfig } from '../../model/index.js';
+import { type ModelConfig, readTensors } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
-import { adamw, clipScale, globalNorm } from './adamw.js';
-import { logitsGraph, trainingGraph, IO, type TrainingGraphKey } from './llama/training-graph.js';
+import { Body, type HeldBatch } from './body.js';
+import { Head, type HeadRow } from './head.js';
+import type { BatchShape } from './llama/layer-graph.js';
+import { EMBEDDING, FINAL_NORM, headName } from './llama/weights.js';
 import { planMicroBatches, type MicroBatch } from './micro-batches.js';
-import { readArrays, zerosLike, type Arrays, type Parameters } from './parameters.js';
+import { Optimizer } from './optimizer.js';
+import { zerosLike, type Arrays, type Parameters } from './parameters.js';
 import { SessionCache } from './session-cache.js';
-import { CompiledGraph, loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
+import { loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
 
 /** Sequences as the graphs need them: targets already shifted. */
 export interface Sequence {
@@ -33,256 +36,224 @@ export interface TrainingOptions extends SessionOptions {
 }
 
 const WEIGHTS_FILE = 'weights.safetensors';
-const OPTIMIZER_FILE = 'optimizer.safetensors';
 
-/**
- * Bytes that a session keeps after its largest run: vocabulary-sized rows, attention maps and about 24 hidden-sized rows
- * a layer. Fitted to resident memory: 2.4 GiB for 384 tokens of SmolLM2-135M forward and backward.
- */
-function estimateBytes(config: ModelConfig, { T, B, backward }: TrainingGraphKey): number {
-  const perToken =
-    config.vocabSize * (backward ? 6 : 3) +
-    (backward ? config.layers : 1) * (24 * config.hiddenSize + 12 * config.mlpSize + 4 * config.heads * T);
-  return 4 * T * B * perToken;
+function emptyOutputs(sequences: readonly Sequence[], entropy: boolean): TokenOutputs {
+  const empty = (): Float32Array[] => sequences.map(({ input }) => new Float32Array(input.length));
+  return { logprobs: empty(), ...(entropy ? { entropy: empty() } : {}) };
 }
 
-/** Where the caller sets no budget: 1,024 tokens, or the next lower power of two that fits; at least 128. */
-const DEFAULT_TOKENS = { most: 1024, least: 128, bytes: 1.5 * 2 ** 30 };
-
-/** Tokens of one graph run, so that it takes about 1.5 GiB at the most. A pure function of the model's shape. */
-export function defaultTokensPerMicroBatch(config: ModelConfig): number {
-  const { most, least, bytes } = DEFAULT_TOKENS;
-  const fits = (tokens: number): boolean =>
-    estimateBytes(config, { T: 256, B: tokens / 256, entropy: false, backward: true }) <= bytes;
-  let tokens = most;
-  while (tokens > least && !fits(tokens)) tokens /= 2;
-  return tokens;
+/** Every token of the batch's sequences. */
+function rowsOf({ B, members }: MicroBatch, sequences: readonly { length: number }[]): HeadRow[] {
+  return members.flatMap((member, b) =>
+    Array.from({ length: sequences[member]?.length ?? 0 }, (_, t) => ({ n: t * B + b, member, t })),
+  );
 }
 
-/** Time-major rows of one micro-batch, [T * B]; padding is `fill`. */
-function pack(batch: MicroBatch, rows: readonly ArrayLike<number>[], put: (n: number, value: number) => void): void {
-  batch.members.forEach((member, b) => {
-    const row = rows[member] as ArrayLike<number>;
-    for (let t = 0; t < row.length; t++) put(t * batch.B + b, row[t] as number);
-  });
-}
-
-function packIds(batch: MicroBatch, rows: readonly Int32Array[]): BigInt64Array {
-  const packed = new BigInt64Array(batch.T * batch.B);
-  pack(batch, rows, (n, value) => (packed[n] = BigInt(value)));
+/** Time-major token ids of a batch, [T * B]; padding is 0. */
+function packIds({ T, B, members }: MicroBatch, rows: readonly Int32Array[]): Int32Array {
+  const packed = new Int32Array(T * B);
+  members.forEach((member, b) => rows[member]?.forEach((id, t) => (packed[t * B + b] = id)));
   return packed;
+}
+
+/** A micro-batch between its forward and its backward pass. */
+interface Held {
+  batch: MicroBatch;
+  body: HeldBatch;
+  sequences: readonly Sequence[];
+  entropy: boolean;
+  temperature: number;
 }
 
 /** Weights, gradients and optimiser state of one model, and the graphs that train it. One call at a time. */
 export class Training {
-  readonly #gradients: Arrays;
-  readonly #gradientTensors = new Map<string, Tensor>();
-  #moments: { m: Arrays; v: Arrays; step: number } | undefined;
+  #gradients: Record<string, Tensor> | undefined;
+  readonly #optimizer: Optimizer;
   readonly #sessions: SessionCache;
+  readonly #body: Body;
+  readonly #head: Head;
+  #held: Held | undefined;
 
   constructor(
     readonly parameters: Parameters,
     private readonly options: TrainingOptions,
   ) {
-    this.#gradients = zerosLike(parameters.arrays);
     this.#sessions = new SessionCache(options.sessionBytes);
+    this.#body = new Body(parameters, this.#sessions, options);
+    this.#head = new Head(parameters, this.#sessions, options);
+    this.#optimizer = new Optimizer(parameters);
   }
 
-  get gradients(): Arrays {
+  get config(): ModelConfig {
+    return this.parameters.config;
+  }
+
+  get tokensPerMicroBatch(): number {
+    return this.options.tokensPerMicroBatch;
+  }
+
+  /** Gradients of what training changes; zeros before the first backward pass. */
+  gradients(): Arrays {
+    if (!this.#gradients) return zerosLike(this.parameters.trained());
+    return new Map(Object.entries(this.#gradients).map(([name, tensor]) => [name, tensor.data as Float32Array]));
+  }
+
+  /** Made on first use: a model that is never trained has no gradients to hold. */
+  async #gradientTensors(): Promise<Record<string, Tensor>> {
+    if (this.#gradients) return this.#gradients;
+    this.parameters.assertOwn();
+    const ort = await loadOrt();
+    const tensor = (name: string, data: Float32Array): Tensor =>
+      tensorOf(ort, 'float32', this.parameters.shapes.get(name) ?? [], data);
+    this.#gradients = Object.fromEntries(
+      [...zerosLike(this.parameters.trained())].map(([name, data]) => [name, tensor(name, data)]),
+    );
     return this.#gradients;
   }
 
+  #plan(sequences: readonly { length: number }[]): MicroBatch[] {
+    return planMicroBatches(
+      sequences.map(({ length }) => length),
+      this.options.tokensPerMicroBatch,
+    );
+  }
+
   async forward(sequences: readonly Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
-    return this.#run(sequences, temperature, { entropy, backward: false });
+    const outputs = emptyOutputs(sequences, entropy);
+    const inputs = sequences.map(({ input }) => input);
+    for (const batch of this.#plan(inputs)) {
+      const hidden = await this.#body.forward(batch, packIds(batch, inputs));
+      await this.#head.run(rowsOf(batch, inputs), hidden, sequences, temperature, outputs);
+    }
+    return outputs;
   }
 
   /** Logits of every position at temperature 1, one [T * V] array a sequence. */
   async logits(sequences: readonly Int32Array[]): Promise<Float32Array[]> {
-    const ort = await loadOrt();
-    const { config, tensors } = this.parameters;
-    const V = config.vocabSize;
-    const logits = sequences.map(({ length }) => new Float32Array(length * V));
-    const lengths = sequences.map(({ length }) => length);
-    for (const batch of planMicroBatches(lengths, this.options.tokensPerMicroBatch)) {
-      const { T, B } = batch;
-      const key = { T, B, entropy: false, backward: false };
-      const graph = await this.#sessions.get(`logits ${T} ${B}`, estimateBytes(config, key), () =>
-        CompiledGraph.compile(logitsGraph(config, key), this.options),
-      );
-      const ids = tensorOf(ort, 'int64', [T * B], packIds(batch, sequences));
-      const packed = tensorOf(ort, 'float32', [T * B, V]);
-      const inverseTemperature = tensorOf(ort, 'float32', [], Float32Array.of(1));
-      const feeds = { ...tensors, [IO.ids]: ids, [IO.inverseTemperature]: inverseTemperature };
-      await graph.run(feeds, { [IO.logits]: packed });
-      unpackRows(batch, packed, V, logits);
+    const logits = sequences.map(({ length }) => new Float32Array(length * this.config.vocabSize));
+    for (const batch of this.#plan(sequences)) {
+      const hidden = await this.#body.forward(batch, packIds(batch, sequences));
+      await this.#head.logits(rowsOf(batch, sequences), hidden, logits);
     }
     return logits;
   }
 
-  /** Forward and backward in one graph, for derivatives known beforehand; adds to the gradients. */
+  /** Forward and backward for derivatives known beforehand; adds to the gradients. */
   async backward(
     sequences: readonly Sequence[],
     coefficients: Coefficients,
     temperature: number,
   ): Promise<TokenOutputs> {
-    const entropy = coefficients.dEntropy !== undefined;
-    return this.#run(sequences, temperature, { entropy, backward: true }, coefficients);
-  }
-
-  async #run(
-    sequences: readonly Sequence[],
-    temperature: number,
-    kind: { entropy: boolean; backward: boolean },
-    coefficients?: Coefficients,
-  ): Promise<TokenOutputs> {
-    const empty = (): Float32Array[] => sequences.map(({ input }) => new Float32Array(input.length));
-    const outputs: TokenOutputs = { logprobs: empty(), ...(kind.entropy ? { entropy: empty() } : {}) };
-    const lengths = sequences.map(({ input }) => input.length);
-    for (const batch of planMicroBatches(lengths, this.options.tokensPerMicroBatch)) {
-      await this.#runBatch(batch, sequences, temperature, kind, coefficients, outputs);
+    const outputs = emptyOutputs(sequences, coefficients.dEntropy !== undefined);
+    const inputs = sequences.map(({ input }) => input);
+    for (const batch of this.#plan(inputs)) {
+      const body = await this.#body.hold(batch, packIds(batch, inputs));
+      const rows = rowsOf(batch, inputs);
+      const idle = rows.filter((row) => !isSeed(row, coefficients));
+      await this.#head.run(idle, body.hidden, sequences, temperature, outputs);
+      await this.#backward({ batch, body, sequences, temperature }, rows, coefficients, outputs);
     }
     return outputs;
   }
 
-  async #runBatch(
-    batch: MicroBatch,
+  /** The forward pass of sequences as one micro-batch of this shape; what its backward pass needs is kept until `backwardHeld`. */
+  async hold(
     sequences: readonly Sequence[],
+    shape: BatchShape,
+    entropy: boolean,
     temperature: number,
-    kind: { entropy: boolean; backward: boolean },
-    coefficients: Coefficients | undefined,
-    outputs: TokenOutputs,
-  ): Promise<void> {
-    const ort = await loadOrt();
-    const key = { T: batch.T, B: batch.B, ...kind };
-    const graph = await this.#sessions.get(JSON.stringify(key), estimateBytes(this.parameters.config, key), () =>
-      CompiledGraph.compile(trainingGraph(this.parameters.config, key), this.options),
-    );
-    const N = batch.T * batch.B;
-    const column = (rows: Float32Array[]): Tensor => {
-      const packed = new Float32Array(N);
-      pack(batch, rows, (n, value) => (packed[n] = value));
-      return tensorOf(ort, 'float32', [N, 1], packed);
-    };
-    const feeds: Record<string, Tensor> = {
-      ...this.parameters.tensors,
-      [IO.ids]: tensorOf(
-        ort,
-        'int64',
-        [N],
-        packIds(
-          batch,
-          sequences.map(({ input }) => input),
-        ),
-      ),
-      [IO.targets]: tensorOf(
-        ort,
-        'int64',
-        [N, 1],
-        packIds(
-          batch,
-          sequences.map(({ target }) => target),
-        ),
-      ),
-      [IO.inverseTemperature]: tensorOf(ort, 'float32', [], Float32Array.of(1 / temperature)),
-    };
-    const fetches: Record<string, Tensor> = { [IO.logprobs]: tensorOf(ort, 'float32', [N, 1]) };
-    if (kind.entropy) fetches[IO.entropy] = tensorOf(ort, 'float32', [N, 1]);
-    if (coefficients) {
-      feeds[IO.dLogprobs] = column(coefficients.dLogprobs);
-      if (coefficients.dEntropy) feeds[IO.dEntropy] = column(coefficients.dEntropy);
-      for (const name of this.parameters.arrays.keys()) {
-        const tensor = await this.#gradientTensor(name);
-        feeds[IO.accumulator(name)] = tensor;
-        fetches[IO.gradient(name)] = tensor;
-      }
-    }
-    await graph.run(feeds, fetches);
-    unpackRows(batch, fetches[IO.logprobs] as Tensor, 1, outputs.logprobs);
-    if (outputs.entropy) unpackRows(batch, fetches[IO.entropy] as Tensor, 1, outputs.entropy);
+  ): Promise<TokenOutputs> {
+    const outputs = emptyOutputs(sequences, entropy);
+    const inputs = sequences.map(({ input }) => input);
+    const batch = { ...shape, members: sequences.map((_, member) => member) };
+    const body = await this.#body.hold(batch, packIds(batch, inputs));
+    this.#held = { batch, body, sequences, entropy, temperature };
+    await this.#head.run(rowsOf(batch, inputs), body.hidden, sequences, temperature, outputs);
+    return outputs;
   }
 
-  async #gradientTensor(name: string): Promise<Tensor> {
-    const known = this.#gradientTensors.get(name);
-    if (known) return known;
-    const ort = await loadOrt();
-    const shape = this.parameters.shapes.get(name) as number[];
-    const tensor = tensorOf(ort, 'float32', shape, this.#gradients.get(name));
-    this.#gradientTensors.set(name, tensor);
-    return tensor;
+  /** The backward pass of the batch held; adds to the gradients. */
+  async backwardHeld(coefficients: Coefficients): Promise<void> {
+    const held = this.#held;
+    if (!held) throw new Error('backwardHeld() without hold()');
+    this.#held = undefined;
+    const rows = rowsOf(
+      held.batch,
+      held.sequences.map(({ input }) => input),
+    );
+    await this.#backward(held, rows, coefficients, emptyOutputs(held.sequences, held.entropy));
+  }
+
+  async #backward(
+    held: Omit<Held, 'entropy'>,
+    rows: HeadRow[],
+    coefficients: Coefficients,
+    outputs: TokenOutputs,
+  ): Promise<void> {
+    const { batch, body, sequences, temperature } = held;
+    const gradients = await this.#gradientTensors();
+    const seeds = rows.filter((row) => isSeed(row, coefficients));
+    if (seeds.length === 0) return;
+    body.dHidden.fill(0);
+    const [matrix, gain] = [gradients[headName(this.config)], gradients[FINAL_NORM]];
+    const accumulators = matrix && gain ? { matrix, gain } : undefined;
+    const backward = { coefficients, dHidden: body.dHidden, accumulators };
+    await this.#head.run(seeds, body.hidden, sequences, temperature, outputs, backward);
+    const dEmbedded = await this.#body.backward(body, gradients);
+    const embedding = gradients[EMBEDDING];
+    if (embedding) this.#addEmbeddedRows(batch, sequences, dEmbedded, embedding.data as Float32Array);
+  }
+
+  /** d embedding[id] += the gradient of every token with that id. */
+  #addEmbeddedRows(
+    { B, members }: MicroBatch,
+    sequences: readonly Sequence[],
+    dEmbedded: Float32Array,
+    gradient: Float32Array,
+  ): void {
+    const H = this.config.hiddenSize;
+    members.forEach((member, b) => {
+      const input = sequences[member]?.input as Int32Array;
+      for (let t = 0; t < input.length; t++) {
+        const [to, from] = [(input[t] as number) * H, (t * B + b) * H];
+        for (let j = 0; j < H; j++) gradient[to + j] = (gradient[to + j] as number) + (dEmbedded[from + j] as number);
+      }
+    });
   }
 
   zeroGrad(): void {
-    for (const data of this.#gradients.values()) data.fill(0);
+    for (const { data } of Object.values(this.#gradients ?? {})) (data as Float32Array).fill(0);
   }
 
   optimStep(options: OptimStep): OptimResult {
-    const gradNorm = globalNorm(this.#gradients.values());
-    if (!Number.isFinite(gradNorm)) {
-      this.zeroGrad();
-      return { gradNorm, skipped: true };
-    }
-    const state = (this.#moments ??= {
-      m: zerosLike(this.parameters.arrays),
-      v: zerosLike(this.parameters.arrays),
-      step: 0,
-    });
-    state.step++;
-    const gradScale = clipScale(gradNorm, options.gradClipNorm);
-    for (const [name, weight] of this.parameters.arrays) {
-      const [gradient, m, v] = [this.#gradients, state.m, state.v].map((map) => map.get(name) as Float32Array);
-      const weightDecay = this.parameters.decays(name) ? options.weightDecay : 0;
-      adamw(weight, gradient as Float32Array, m as Float32Array, v as Float32Array, {
-        ...options,
-        weightDecay,
-        gradScale,
-        step: state.step,
-      });
-    }
+    const result = this.#optimizer.step(this.gradients(), options);
     this.zeroGrad();
-    this.parameters.version++;
-    return { gradNorm, skipped: false };
+    return result;
   }
 
   async save(folder: string): Promise<void> {
-    await this.parameters.write(join(folder, WEIGHTS_FILE));
-    const state = this.#moments;
-    const shapeOf = (name: string): number[] => this.parameters.shapes.get(name) ?? [];
-    const rows = (prefix: string, arrays: Arrays) =>
-      [...arrays].map(([name, data]) => [`${prefix}.${name}`, { shape: shapeOf(name), data }] as const);
-    await writeSafetensors(join(folder, OPTIMIZER_FILE), [
-      ['step', { shape: [1], data: Float32Array.of(state?.step ?? 0) }],
-      ...(state ? [...rows('m', state.m), ...rows('v', state.v)] : []),
-    ]);
+    await this.parameters.write(join(folder, WEIGHTS_FILE), this.parameters.trained());
+    await this.#optimizer.save(folder);
   }
 
   async load(folder: string): Promise<void> {
-    const { shapes } = this.parameters;
-    const file = join(folder, OPTIMIZER_FILE);
-    const weights = await readArrays(join(folder, WEIGHTS_FILE), shapes);
-    const step = (await readArrays(file, new Map([['step', [1]]]))).get('step')?.[0] ?? 0;
-    const moments = async (prefix: string): Promise<Arrays> => {
-      const named = new Map([...shapes].map(([name, shape]) => [`${prefix}.${name}`, shape]));
-      const read = await readArrays(file, named);
-      return new Map([...read].map(([name, data]) => [name.slice(prefix.length + 1), data]));
-    };
-    this.#moments = step > 0 ? { m: await moments('m'), v: await moments('v'), step } : undefined;
+    const shapes = [...this.parameters.trained().keys()].map(
+      (name) => [name, this.parameters.shapes.get(name) ?? []] as const,
+    );
+    const weights = await readTensors(join(folder, WEIGHTS_FILE), new Map(shapes));
+    const putMoments = await this.#optimizer.read(folder);
     this.parameters.set(weights);
+    putMoments();
     this.zeroGrad();
   }
 
   async dispose(): Promise<void> {
+    this.#body.release();
     await this.#sessions.clear();
   }
 }
 
-/** Rows of `width` numbers of a time-major [T * B, width] tensor to where their sequences want them. */
-function unpackRows({ B, members }: MicroBatch, tensor: Tensor, width: number, into: readonly Float32Array[]): void {
-  const packed = tensor.data as Float32Array;
-  members.forEach((member, b) => {
-    const rows = into[member] as Float32Array;
-    for (let t = 0; t * width < rows.length; t++) {
-      const start = (t * B + b) * width;
-      rows.set(packed.subarray(start, start + width), t * width);
-    }
-  });
+/** Whether a token's derivative is not zero: the others need no backward pass through the head. */
+function isSeed({ member, t }: HeadRow, { dLogprobs, dEntropy }: Coefficients): boolean {
+  return dLogprobs[member]?.[t] !== 0 || (dEntropy?.[member]?.[t] ?? 0) !== 0;
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { HoneError, silentProgress, type Progress } from '../../core/index.js';
 import { makeFolder } from '../../formats/index.js';
 import { llamaTensorShapes, toHfConfig, type ModelConfig } from '../config.js';
+import { FAMILIES } from '../families.js';
 import { writeJson } from '../files.js';
 import { writeSafetensors, type TensorSource } from '../safetensors.js';
 import { parseTokenizerJson, vocabularySize } from '../tokenizer-json.js';
@@ -15,6 +16,8 @@ const LAYER_NAMES: ReadonlyMap<string, string> = new Map([
   ['self_attn.q_proj', 'attn_q'],
   ['self_attn.k_proj', 'attn_k'],
   ['self_attn.v_proj', 'attn_v'],
+  ['self_attn.q_norm', 'attn_q_norm'],
+  ['self_attn.k_norm', 'attn_k_norm'],
   ['self_attn.o_proj', 'attn_output'],
   ['post_attention_layernorm', 'ffn_norm'],
   ['mlp.gate_proj', 'ffn_gate'],
@@ -27,16 +30,16 @@ const OUTER_NAMES: ReadonlyMap<string, string> = new Map([
   ['lm_head.weight', 'output.weight'],
 ]);
 
-/** llama.cpp's name of a Hugging Face tensor of a Llama. */
+/** llama.cpp's name of a Hugging Face tensor. */
 export function ggufName(name: string): string {
-  const [, layer, inner] = /^model\.layers\.(\d+)\.(.+)\.weight$/.exec(name) ?? [];
+  const [, layer, inner, kind] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
   const mapped = inner === undefined ? OUTER_NAMES.get(name) : LAYER_NAMES.get(inner);
-  if (mapped === undefined) throw new HoneError('usage', `${name} is not a tensor of a Llama`);
-  return layer === undefined ? mapped : `blk.${layer}.${mapped}.weight`;
+  if (mapped === undefined) throw new HoneError('usage', `${name} is not a tensor of a model hone computes`);
+  return layer === undefined ? mapped : `blk.${layer}.${mapped}.${kind}`;
 }
 
 /**
- * Imports a GGUF file of the llama architecture into a Hugging Face folder: config.json, model.safetensors in
+ * Imports a GGUF file of one of the families into a Hugging Face folder: config.json, model.safetensors in
  * float32 (dequantised one tensor at a time), tokenizer.json, tokenizer_config.json with the chat template, and
  * generation_config.json. config.json is written last, so an interrupted import is not mistaken for a model.
  * @throws HoneError('input') on damaged files and unsupported variants, before anything large is read;
@@ -56,14 +59,14 @@ export async function importGguf(
     throw new HoneError('input', `tokenizer does not fit: ${tokens} tokens for an embedding of ${config.vocabSize}`, {
       where: path,
     });
-  const tensors = llamaTensors(file, config);
+  const tensors = expectedTensors(file, config);
   await makeFolder(outFolder);
   progress.phase('import weights', tensors.length);
   let done = 0;
   const counted = tensors.map(([name, shape]): [string, TensorSource] => {
     const data = async () => {
       progress.update(++done);
-      return readLlamaTensor(file, config, name);
+      return readGgufTensor(file, config, name);
     };
     return [name, { shape, data }];
   });
@@ -74,14 +77,14 @@ export async function importGguf(
 }
 
 /** Every tensor the model needs, checked to be in the file with the right shape, and none besides. */
-function llamaTensors(file: GgufFile, config: ModelConfig): [string, number[]][] {
+function expectedTensors(file: GgufFile, config: ModelConfig): [string, number[]][] {
   const expected = [...llamaTensorShapes(config)];
   const known = new Set(['rope_freqs.weight', ...expected.map(([name]) => ggufName(name))]);
   for (const name of file.tensors.keys())
     if (!known.has(name))
-      throw new HoneError('input', `tensor ${name} has no place in a Llama`, {
+      throw new HoneError('input', `tensor ${name} has no place in a ${config.architecture} model`, {
         where: file.path,
-        hint: 'Models with biases or further parts are not supported.',
+        hint: 'Models with further parts are not supported.',
       });
   for (const [name, shape] of expected) {
     const found = file.tensors.get(ggufName(name));
@@ -94,18 +97,18 @@ function llamaTensors(file: GgufFile, config: ModelConfig): [string, number[]][]
   return expected;
 }
 
-/** One tensor by its Hugging Face name, with query and key rows in Hugging Face's order. */
-export async function readLlamaTensor(file: GgufFile, config: ModelConfig, name: string): Promise<Float32Array> {
+/** One tensor by its Hugging Face name, with the rows of query and key projections in Hugging Face's order. */
+export async function readGgufTensor(file: GgufFile, config: ModelConfig, name: string): Promise<Float32Array> {
   const data = await file.read(ggufName(name));
-  if (name.endsWith('.q_proj.weight')) return unpermuteRows(data, config.heads, config.headDim);
-  if (name.endsWith('.k_proj.weight')) return unpermuteRows(data, config.kvHeads, config.headDim);
-  return data;
+  const [, projection] = /\.([qk])_proj\.(?:weight|bias)$/.exec(name) ?? [];
+  if (!projection || !FAMILIES[config.architecture].ggufPermutes) return data;
+  return unpermuteRows(data, projection === 'q' ? config.heads : config.kvHeads, config.headDim);
 }
 
 /**
- * llama.cpp rotates neighbouring rows of a head as a pair, Hugging Face rows half a head apart; its converter
- * (convert_hf_to_gguf.py, LlamaModel.permute) interleaves the halves, and this takes them apart again.
- * @param data [heads * headDim, in]
+ * For Llama and SmolLM3 llama.cpp rotates neighbouring rows of a head as a pair, Hugging Face rows half a head apart;
+ * its converter (convert_hf_to_gguf.py, LlamaModel.permute) interleaves the halves, and this takes them apart again.
+ * @param data [heads * headDim, in], or [heads * headDim] for a bias
  */
 function unpermuteRows(data: Float32Array, heads: number, headDim: number): Float32Array {
   const rowLength = data.length / (heads * headDim);

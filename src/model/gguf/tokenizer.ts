@@ -1,11 +1,13 @@
 import { HoneError } from '../../core/index.js';
 import { LLAMA3_PATTERN, QWEN2_PATTERN } from '../patterns.js';
-import { eosIds } from './config.js';
+import { eosIds, ggufArchitecture } from './config.js';
 import { GgufMetadata, type GgufFile } from './file.js';
 
 /** llama.cpp's token types (enum llama_token_type). */
 const CONTROL = 3;
 const USER_DEFINED = 4;
+/** A row of the embedding without a token. */
+const UNUSED = 5;
 
 const byteLevel = (useRegex: boolean) => ({
   type: 'ByteLevel',
@@ -28,7 +30,7 @@ interface PreTokenization {
 }
 
 /** How text is split before merging, by tokenizer.ggml.pre (llama.cpp, src/llama-vocab.cpp). */
-const PRE_TOKENIZATIONS: ReadonlyMap<string, PreTokenization> = new Map([
+export const PRE_TOKENIZATIONS: ReadonlyMap<string, PreTokenization> = new Map([
   ['gpt-2', { preTokenizer: byteLevel(true) }],
   [
     'smollm',
@@ -37,6 +39,8 @@ const PRE_TOKENIZATIONS: ReadonlyMap<string, PreTokenization> = new Map([
     },
   ],
   ['llama-bpe', { preTokenizer: splitBy(LLAMA3_PATTERN), ignoreMerges: true, addBos: true }],
+  // SmolLM3's files: as Llama 3, without what that one adds.
+  ['smaug-bpe', { preTokenizer: splitBy(LLAMA3_PATTERN) }],
   ['qwen2', { preTokenizer: splitBy(QWEN2_PATTERN), normalizer: { type: 'NFC' } }],
 ]);
 
@@ -76,13 +80,13 @@ export function ggufTokenizerFiles(file: GgufFile): Record<string, unknown> {
       pre_tokenizer: splitting.preTokenizer,
       post_processor: bos === undefined ? byteLevel(true) : bosFirst(bos, tokens.indexOf(bos)),
       decoder: byteLevel(true),
-      model: bpe(tokens, merges, splitting.ignoreMerges ?? false),
+      model: bpe(tokens, types, merges, splitting.ignoreMerges ?? false),
     },
     'tokenizer_config.json': {
       tokenizer_class: 'PreTrainedTokenizerFast',
       add_prefix_space: false,
       clean_up_tokenization_spaces: false,
-      model_max_length: new GgufMetadata(file, 'llama.').requiredNumber('context_length'),
+      model_max_length: new GgufMetadata(file, `${ggufArchitecture(file)}.`).requiredNumber('context_length'),
       ...(names.bos && { bos_token: names.bos }),
       ...(names.eos && { eos_token: names.eos }),
       ...(names.pad && { pad_token: names.pad }),
@@ -105,7 +109,13 @@ function addedTokens(tokens: readonly string[], types: readonly number[]): unkno
   });
 }
 
-function bpe(tokens: readonly string[], merges: readonly string[], ignoreMerges: boolean): unknown {
+function bpe(
+  tokens: readonly string[],
+  types: readonly number[],
+  merges: readonly string[],
+  ignoreMerges: boolean,
+): unknown {
+  const entries = tokens.map((token, id) => [token, id] as const);
   return {
     type: 'BPE',
     dropout: null,
@@ -115,7 +125,7 @@ function bpe(tokens: readonly string[], merges: readonly string[], ignoreMerges:
     fuse_unk: false,
     byte_fallback: false,
     ignore_merges: ignoreMerges,
-    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    vocab: Object.fromEntries(entries.filter(([, id]) => types[id] !== UNUSED)),
     merges: merges.map((merge) => merge.split(' ', 2)),
   };
 }

@@ -35,10 +35,14 @@ export function addGradients(
     const y = node.outputs[0] as Value;
     const dy = gradients.get(y.name);
     if (!dy || !needed.has(y.name)) continue;
-    const wants = (i: number): boolean => needed.has(node.inputs[i]?.name ?? '');
-    const results = GRADIENTS[node.op]({ g: graph, node, x: node.inputs, y, dy, wants });
+    const composite = graph.composites.get(y.name);
+    const { inputs } = composite ?? node;
+    const wants = (i: number): boolean => needed.has(inputs[i]?.name ?? '');
+    const results = composite
+      ? composite.vjp(dy, wants)
+      : GRADIENTS[node.op]({ g: graph, node, x: inputs, y, dy, wants });
     results.forEach((gradient, i) => {
-      if (gradient && wants(i)) accumulate(node.inputs[i] as Value, gradient);
+      if (gradient && wants(i)) accumulate(inputs[i] as Value, gradient);
     });
   }
   const wanted = new Set(parameters.map((value) => value.name));

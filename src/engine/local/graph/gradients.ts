@@ -21,9 +21,9 @@ const ONE_HOT_ROWS = 512;
 
 const none: GradientRule = ({ x }) => x.map(() => undefined);
 
-function inferenceOnly(op: string): GradientRule {
+function noGradient(op: string): GradientRule {
   return () => {
-    throw new Error(`${op} is for sampling graphs and has no gradient`);
+    throw new Error(`${op} has no gradient of its own: it belongs into a composite, or into a sampling graph`);
   };
 }
 
@@ -157,11 +157,11 @@ export const GRADIENTS: Record<OpName, GradientRule> = {
     const columns = input(x, 0).shape[1] as number;
     return [g.node('Where', [g.isColumn(input(x, 1), columns), dy, g.scalar(0)]), undefined];
   },
-  ScatterElements: inferenceOnly('ScatterElements'),
+  ScatterElements: noGradient('ScatterElements'),
   Gemm: gemm,
   FusedMatMul: fusedMatMul,
   RotaryEmbedding: rotary,
-  QuickGelu: inferenceOnly('QuickGelu'),
-  SimplifiedLayerNormalization: inferenceOnly('SimplifiedLayerNormalization'),
-  GroupQueryAttention: inferenceOnly('GroupQueryAttention'),
+  QuickGelu: noGradient('QuickGelu'),
+  SimplifiedLayerNormalization: noGradient('SimplifiedLayerNormalization'),
+  GroupQueryAttention: noGradient('GroupQueryAttention'),
 };

@@ -22,6 +22,16 @@ export interface GraphOutput {
 }
 
 /**
+ * A function of several nodes whose gradient is written by hand, because it takes fewer passes over memory than the
+ * rules of its nodes would.
+ */
+export interface Composite {
+  readonly inputs: readonly Value[];
+  /** From the gradient of the output to those of the inputs, in order; `wants(i)` as in the rules of ops. */
+  vjp(dy: Value, wants: (i: number) => boolean): (Value | undefined)[];
+}
+
+/**
  * A graph of ONNX ops under construction. Nodes are appended in order of use, so the list is always topologically
  * sorted. Shapes are fixed when the graph is built: one graph a shape.
  */
@@ -30,10 +40,15 @@ export class Graph {
   readonly constants: Constant[] = [];
   readonly nodes: GraphNode[] = [];
   readonly outputs: GraphOutput[] = [];
+  /** By name of the output. */
+  readonly composites = new Map<string, Composite>();
   #count = 0;
   readonly #scalars = new Map<string, Value>();
 
-  #value(dtype: DType, shape: Shape, name = `v${this.#count++}`): Value {
+  /** @param prefix begins the names of its values, so that graphs made of one another's nodes do not clash */
+  constructor(private readonly prefix = 'v') {}
+
+  #value(dtype: DType, shape: Shape, name = `${this.prefix}${this.#count++}`): Value {
     return { name, dtype, shape };
   }
 
@@ -84,6 +99,12 @@ export class Graph {
     return this.nodeOutputs(op, inputs, attributes)[0] as Value;
   }
 
+  /** Declares that `output` depends on `inputs` alone, by a gradient of its own. */
+  composite(output: Value, composite: Composite): Value {
+    this.composites.set(output.name, composite);
+    return output;
+  }
+
   output(name: string, value: Value): void {
     this.outputs.push({ name, value });
   }
@@ -106,9 +127,9 @@ export class Graph {
     return this.node('ReduceSum', [a], { over });
   }
 
-  /** x [N, K] times w^T, w [M, K] as Hugging Face stores it. */
-  linear(x: Value, weight: Value): Value {
-    return this.node('Gemm', [x, weight], { transB: 1 });
+  /** x [N, K] times w^T, w [M, K] as Hugging Face stores it, plus a bias [M] where there is one. */
+  linear(x: Value, weight: Value, bias?: Value): Value {
+    return this.node('Gemm', bias ? [x, weight, bias] : [x, weight], { transB: 1 });
   }
 
   /**

@@ -146,10 +146,18 @@ export const OPS = {
   },
   /** inputs: x [S, B, heads*D], position_ids [S, B], cos, sin [rows, D/2]. */
   RotaryEmbedding: { domain: 'com.microsoft', infer: unary.infer },
-  /** x * sigmoid(alpha * x). Sampling only. */
+  /** x * sigmoid(alpha * x). Its gradient is that of parts.ts's swiglu. */
   QuickGelu: { domain: 'com.microsoft', infer: unary.infer },
-  /** y = x / rms(x) * gain. Sampling only: training writes it out of smaller ops. */
-  SimplifiedLayerNormalization: unary,
+  /** Outputs y = x / rms(x) * gain and 1 / rms(x), [N, 1]. Its gradient is that of parts.ts's rmsNorm. */
+  SimplifiedLayerNormalization: {
+    infer: (inputs) => {
+      const { shape } = first(inputs);
+      return [
+        { dtype: 'float32', shape },
+        { dtype: 'float32', shape: [...shape.slice(0, -1), 1] },
+      ];
+    },
+  },
   /** Attention over a KV cache: outputs [B, S, heads*D] and the caches. Sampling only. */
   GroupQueryAttention: {
     domain: 'com.microsoft',

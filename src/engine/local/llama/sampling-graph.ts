@@ -1,14 +1,14 @@
-import { llamaTensorShapes, type ModelConfig } from '../../../model/index.js';
 import { Graph } from '../graph/graph.js';
-import type { Value } from '../graph/values.js';
-import { ropeTables } from './rope.js';
-import { EMBEDDING, FINAL_NORM, headName, layerNames, weightInputs } from './weights.js';
+import { ANY, type Value } from '../graph/values.js';
+import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs, type GraphModel } from './weights.js';
 
-/** B rows of S new tokens each (S = 1: decoding; larger: prefill, right-padded) over caches of Tmax positions. */
+/**
+ * B rows of S new tokens each, over caches of any length. S = 1: decoding. Larger: reading, either from nothing and
+ * right-padded, or, since the kernel takes no more with a past, one row whose first tokens are in the cache already.
+ */
 export interface SamplingGraphKey {
   B: number;
   S: number;
-  Tmax: number;
 }
 
 export const SAMPLING_IO = {
@@ -19,6 +19,9 @@ export const SAMPLING_IO = {
   totalLength: 'total_length',
   /** int64 [B]: index of each row's last real token in the flattened [B*S]. Only when S > 1. */
   lastIndex: 'last_index',
+  /** float32 [rows, headDim / 2], at least as many rows as the cache is long. */
+  cos: 'rope_cos',
+  sin: 'rope_sin',
   /** float32 [B, 1]. */
   inverseTemperature: 'inverse_temperature',
   logprobs: 'logprobs',
@@ -30,58 +33,63 @@ export const SAMPLING_IO = {
 } as const;
 
 /**
- * The decoder for sampling, batch-major, with its KV cache [B, kvHeads, Tmax, headDim] fed and fetched as one tensor.
+ * The decoder for sampling, batch-major, with its KV cache [B, kvHeads, length, headDim] fed and fetched as one tensor.
  * Outputs for the last token of each row: `logprobs` [B, V] at temperature 1, and `probabilities` [B, V] at the
  * row's temperature.
  */
-export function samplingGraph(config: ModelConfig, { B, S, Tmax }: SamplingGraphKey): Graph {
+export function samplingGraph(model: GraphModel, { B, S }: SamplingGraphKey): Graph {
   const g = new Graph();
-  const weight = weightInputs(g, llamaTensorShapes(config));
+  const { config } = model;
+  const { weight, linear } = new WeightInputs(g, model);
   const { heads, kvHeads, headDim } = config;
   const io = SAMPLING_IO;
   const lastPosition = g.input(io.lastPosition, 'int32', [B]);
   const totalLength = g.input(io.totalLength, 'int32', [1]);
-  const tables = ropeTables(config, Tmax);
-  const cos = g.constant(tables.cos, [Tmax, headDim / 2]);
-  const sin = g.constant(tables.sin, [Tmax, headDim / 2]);
+  const cos = g.input(io.cos, 'float32', [ANY, headDim / 2]);
+  const sin = g.input(io.sin, 'float32', [ANY, headDim / 2]);
   const norm = (x: Value, gain: string): Value =>
     g.node('SimplifiedLayerNormalization', [x, weight(gain)], { axis: -1, epsilon: { float: config.rmsEps } });
 
+  /** A projection as attention takes it, [B, S, count * headDim]; queries and keys normalised where the model does so. */
+  const project = (x: Value, module: string, count: number, gain?: string): Value => {
+    const rows = linear(x, module);
+    const normed = gain && config.qkNorm ? norm(g.reshape(rows, [B * S * count, headDim]), gain) : rows;
+    return g.reshape(normed, [B, S, count * headDim]);
+  };
+
   const attention = (x: Value, i: number): Value => {
     const layer = layerNames(i);
-    const project = (name: string, count: number): Value =>
-      g.reshape(g.linear(x, weight(name)), [B, S, count * headDim]);
-    const cache = (name: string): Value => g.input(name, 'float32', [B, kvHeads, Tmax, headDim]);
+    const rotates = !config.nopeLayers.includes(i);
+    const cache = (name: string): Value => g.input(name, 'float32', [B, kvHeads, ANY, headDim]);
     const [context, key, value] = g.nodeOutputs(
       'GroupQueryAttention',
       [
-        project(layer.q, heads),
-        project(layer.k, kvHeads),
-        project(layer.v, kvHeads),
+        project(x, layer.q, heads, layer.qNorm),
+        project(x, layer.k, kvHeads, layer.kNorm),
+        project(x, layer.v, kvHeads),
         cache(io.pastKey(i)),
         cache(io.pastValue(i)),
         lastPosition,
         totalLength,
-        cos,
-        sin,
+        ...(rotates ? [cos, sin] : []),
       ],
       {
         num_heads: heads,
         kv_num_heads: kvHeads,
-        do_rotary: 1,
+        do_rotary: Number(rotates),
         rotary_interleaved: 0,
         scale: { float: 1 / Math.sqrt(headDim) },
       },
     ) as [Value, Value, Value];
     g.output(io.presentKey(i), key);
     g.output(io.presentValue(i), value);
-    return g.linear(g.reshape(context, [B * S, heads * headDim]), weight(layer.o));
+    return linear(g.reshape(context, [B * S, heads * headDim]), layer.o);
   };
 
   const mlp = (x: Value, i: number): Value => {
     const layer = layerNames(i);
-    const silu = g.node('QuickGelu', [g.linear(x, weight(layer.gate))], { alpha: { float: 1 } });
-    return g.linear(g.mul(silu, g.linear(x, weight(layer.up))), weight(layer.down));
+    const silu = g.node('QuickGelu', [linear(x, layer.gate)], { alpha: { float: 1 } });
+    return linear(g.mul(silu, linear(x, layer.up)), layer.down);
   };
 
   let x = g.node('Gather', [weight(EMBEDDING), g.input(io.ids, 'int64', [B * S])]);
