@@ -1,4 +1,4 @@
-import { difference, numberNode, product, some, type MathNode, type NodeOf, type RelationSign } from './ast.js';
+import { numberNode, product, type MathNode, type NodeOf, type RelationSign } from './ast.js';
 import { equalExpressions, freeNames, proportion, type Method } from './equal.js';
 import { basedValue } from './evaluate.js';
 import type { Budget } from './limits.js';

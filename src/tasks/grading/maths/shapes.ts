@@ -3,13 +3,11 @@ import {
   difference,
   mapChildren,
   numberNode,
-  product,
   some,
   type MathNode,
   type NodeOf,
   type RelationSign,
 } from './ast.js';
-import { proportion } from './equal.js';
 import type { Budget } from './limits.js';
 import { keyOf, normalize, valueOf } from './normal.js';
 import { flipped, isName } from './real-sets.js';
