@@ -1,5 +1,5 @@
 /**
- * `npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--python EXE] [--llamacpp DIR] [--keep] [--json]`
+ * `npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--json]`
  * `--keep` leaves the folders of the checks (run folders, models) behind and says where.
  * One line per check: `passed|failed|skipped: why`, with its numbers. Exit code 1 when a check failed, 2 on bad usage.
  */
@@ -11,13 +11,14 @@ import { parseArgs } from 'node:util';
 import type { Check, CheckContext, CheckResult } from './types.js';
 
 const USAGE =
-  'usage: npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--python EXE] [--llamacpp DIR] [--keep] [--json]';
+  'usage: npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--json]';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     data: { type: 'string' },
     smollm2: { type: 'string' },
+    qwen: { type: 'string' },
     python: { type: 'string' },
     llamacpp: { type: 'string' },
     keep: { type: 'boolean', default: false },
@@ -37,7 +38,7 @@ async function loadChecks(): Promise<Check[]> {
 /** A given input that is not there is the caller's mistake, not a reason to skip. */
 function inputs(): Omit<CheckContext, 'scratch' | 'log'> {
   const given: Omit<CheckContext, 'scratch' | 'log'> = {};
-  for (const name of ['data', 'smollm2', 'python', 'llamacpp'] as const) {
+  for (const name of ['data', 'smollm2', 'qwen', 'python', 'llamacpp'] as const) {
     const value = values[name];
     if (value === undefined) continue;
     if (name !== 'python' && !existsSync(value)) fail(`--${name}: ${value} does not exist`);

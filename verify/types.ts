@@ -4,6 +4,8 @@ export interface CheckContext {
   data?: string;
   /** SmolLM2-135M-Instruct as a GGUF file. */
   smollm2?: string;
+  /** Qwen's tokenizer as a folder (tokenizer.json, *.jinja, qwen.tiktoken): verify/peers/make_qwen_tokenizer.py. */
+  qwen?: string;
   /** Python with the peers a check names in its `shows` line. */
   python?: string;
   /** Folder whose node_modules holds node-llama-cpp with a prebuilt binary. */
@@ -26,6 +28,6 @@ export interface Check {
   name: string;
   /** The claim that passing shows, in one line. */
   shows: string;
-  needs: readonly ('data' | 'smollm2' | 'python' | 'llamacpp')[];
+  needs: readonly ('data' | 'smollm2' | 'qwen' | 'python' | 'llamacpp')[];
   run(ctx: CheckContext): Promise<CheckResult>;
 }

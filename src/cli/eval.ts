@@ -25,10 +25,11 @@ export interface EvalCommandOptions {
 }
 
 export async function runEval(spec: string, options: EvalCommandOptions, io: Io): Promise<void> {
+  refuseGreedyRepeats(options);
   const task = await loadTask(spec, looseObject(options.taskOption));
+  task.problems(options.split, options.seed).at(0); // What is wrong with the data is found before the model is loaded.
   if (options.out !== undefined) await refuseUnwritable(options.out);
-  const scratch = new Scratch();
-  try {
+  await Scratch.with(async (scratch) => {
     const { source, folder } = await resolveModel(options.model, {
       scratch,
       warn: (line) => io.progress.note(line, 'warn'),
@@ -45,9 +46,15 @@ export async function runEval(spec: string, options: EvalCommandOptions, io: Io)
     });
     if (options.out !== undefined) await writeFile(options.out, `${JSON.stringify(result, null, 2)}\n`);
     report(result, options, io);
-  } finally {
-    await scratch.dispose();
-  }
+  });
+}
+
+function refuseGreedyRepeats({ k, temperature }: EvalCommandOptions): void {
+  if (k === 1 || temperature !== 0) return;
+  throw new HoneError('usage', `greedy decoding gives the same answer ${k} times`, {
+    where: '--k',
+    hint: 'Leave --k out, or give a --temperature above 0.',
+  });
 }
 
 /** Finds out before the work whether its result can be written. */

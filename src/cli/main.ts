@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { HoneError } from '../core/index.js';
-import { processIo } from './io.js';
+import { type Io, processIo } from './io.js';
 import { runProgram } from './program.js';
 import { reportError } from './report-error.js';
+import { Stopper, stopSeconds } from './stop.js';
 
 const args = process.argv.slice(2);
 const ownOptions = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
@@ -16,31 +17,43 @@ for (const stream of [process.stdout, process.stderr])
     throw error;
   });
 
-const controller = new AbortController();
-const io = processIo({ json, signal: controller.signal });
+let io: Io | undefined;
 
-/** The first signal asks the work to stop at a clean point, the second ends the process. */
-function stop(): void {
-  if (controller.signal.aborted) {
-    io.progress.end(); // Gives the cursor back.
-    process.exit(130);
-  }
-  io.progress.note('stopping at the next clean point; Ctrl-C again stops at once');
-  controller.abort(new HoneError('interrupted', 'stopped on request'));
-}
-process.on('SIGINT', stop);
-process.on('SIGTERM', stop);
-
-try {
-  await runProgram(args, io);
-} catch (thrown) {
+function fail(thrown: unknown): void {
   const report = reportError(thrown, { debug });
   process.exitCode = report.exitCode;
-  io.progress.end();
+  io?.progress.end(); // Gives the cursor back.
   process.stderr.write(`${report.text}\n`);
   if (json) process.stdout.write(`${JSON.stringify(report.json)}\n`);
+}
+
+/** Nothing is left to run while the command still waits: a promise that never settles. Node would end without a word. */
+function abandoned(): void {
+  fail(
+    new HoneError('input', 'the command waits for something that never comes', {
+      hint: 'A task of your own probably returns a promise that never settles: look at its grade function.',
+    }),
+  );
+  process.exit();
+}
+process.once('beforeExit', abandoned);
+
+let stopper: Stopper | undefined;
+try {
+  stopper = new Stopper(stopSeconds(), {
+    note: (line) => io?.progress.note(line),
+    end: (why) => {
+      fail(why);
+      process.exit();
+    },
+  });
+  io = processIo({ json, signal: stopper.signal });
+  stopper.listen();
+  await runProgram(args, io);
+} catch (thrown) {
+  fail(thrown);
 } finally {
-  io.progress.end();
-  process.off('SIGINT', stop);
-  process.off('SIGTERM', stop);
+  process.off('beforeExit', abandoned);
+  io?.progress.end();
+  stopper?.close();
 }

@@ -1,8 +1,16 @@
 import { HoneError } from '../core/index.js';
-import { exportGguf, exportModel, importModel, modelInfo, type GgufExportType } from '../model/index.js';
+import {
+  exportGguf,
+  exportModel,
+  importModel,
+  mergeAdapter,
+  modelInfo,
+  writePeftAdapter,
+  type GgufExportType,
+} from '../model/index.js';
 import { Scratch } from './checkpoint-model.js';
 import type { Io, JsonValue } from './io.js';
-import { modelFolder } from './model-source.js';
+import { adapterOf, modelFolder } from './model-folder.js';
 import { table } from './table.js';
 import { bytes, oneLine } from './text.js';
 
@@ -45,14 +53,32 @@ export async function importCommand(source: string, { out, revision }: ImportOpt
   if (!io.json) io.print(`\nTry it: hone sample --model ${oneLine(out, 1000)} --prompt "Hello"`);
 }
 
+export async function mergeCommand(base: string, adapter: string, { out }: { out: string }, io: Io): Promise<void> {
+  const warn = (line: string): void => io.progress.note(line, 'warn');
+  await Scratch.with(async (scratch) => {
+    const pairs = await adapterOf(adapter, { scratch, warn });
+    await mergeAdapter(await modelFolder(base, { scratch, warn }), pairs, out, {
+      where: adapter,
+      onProgress: io.progress,
+    });
+    io.progress.end();
+    io.result({ path: out }, () => io.print(`Wrote ${oneLine(out, 1000)}: config.json, model.safetensors, tokenizer.`));
+  });
+}
+
+/** Writes the adapter of a run as a PEFT folder. */
+async function exportAdapter(model: string, out: string, io: Io): Promise<void> {
+  const warn = (line: string): void => io.progress.note(line, 'warn');
+  await Scratch.with(async (scratch) => writePeftAdapter(out, await adapterOf(model, { scratch, warn })));
+  io.result({ path: out }, () =>
+    io.print(`Wrote ${oneLine(out, 1000)}: adapter_config.json, adapter_model.safetensors.`),
+  );
+}
+
 /** Runs `use` on the Hugging Face folder behind a model, which for a run is made for the occasion. */
 async function withFolder(model: string, io: Io, use: (folder: string) => Promise<void>): Promise<void> {
-  const scratch = new Scratch();
-  try {
-    await use(await modelFolder(model, { scratch, warn: (line) => io.progress.note(line, 'warn') }));
-  } finally {
-    await scratch.dispose();
-  }
+  const warn = (line: string): void => io.progress.note(line, 'warn');
+  await Scratch.with(async (scratch) => use(await modelFolder(model, { scratch, warn })));
 }
 
 export interface ExportOptions {
@@ -64,6 +90,7 @@ export interface ExportOptions {
 export async function exportCommand(model: string, options: ExportOptions, io: Io): Promise<void> {
   const type = ggufType(options);
   const { out } = options;
+  if (options.format === 'peft') return exportAdapter(model, out, io);
   await withFolder(model, io, async (folder) => {
     if (type) await exportGguf(folder, out, { type, onProgress: io.progress });
     else await exportModel(folder, out, { onProgress: io.progress });
@@ -73,18 +100,20 @@ export async function exportCommand(model: string, options: ExportOptions, io: I
   });
 }
 
-/** The type of a GGUF export; undefined for a folder. */
+/** The type of a GGUF export; undefined for folders. */
 function ggufType({ format, type, out }: ExportOptions): GgufExportType | undefined {
-  if (format === 'hf' && type === undefined) return undefined;
-  if (format === 'hf')
+  const folder = format === 'hf' || format === 'peft';
+  if (folder && type === undefined) return undefined;
+  if (folder)
     throw new HoneError('usage', 'belongs to --format gguf', {
       where: '--type',
-      hint: 'A Hugging Face folder keeps float32; leave --type out.',
+      hint: 'A folder keeps float32; leave --type out.',
     });
   if (format !== 'gguf')
-    throw new HoneError('usage', `there is no format ${format}`, { where: '--format', hint: 'Give hf or gguf.' });
-  const found = (['f16', 'q8_0'] as const).find((known) => known === (type ?? 'f16').toLowerCase());
-  if (!found) throw new HoneError('usage', `there is no type ${type}`, { where: '--type', hint: 'Give f16 or q8_0.' });
+    throw new HoneError('usage', `there is no format ${format}`, { where: '--format', hint: 'Give hf, gguf or peft.' });
+  const found = (['f32', 'f16', 'q8_0'] as const).find((known) => known === (type ?? 'f16').toLowerCase());
+  if (!found)
+    throw new HoneError('usage', `there is no type ${type}`, { where: '--type', hint: 'Give f32, f16 or q8_0.' });
   if (!out.toLowerCase().endsWith('.gguf'))
     throw new HoneError('usage', 'does not end in .gguf', { where: '--out', hint: 'Name the file to write.' });
   return found;

@@ -11,9 +11,8 @@ import {
   openSafetensors,
   writeCharTokenizer,
 } from '../model/index.js';
-import { readRun } from '../runs/index.js';
 import type { Task } from '../tasks/index.js';
-import { exists, type Scratch, writeCheckpointModel } from './checkpoint-model.js';
+import { type FolderOptions, modelFolder } from './model-folder.js';
 import { randomConfig, randomPreset } from './random-models.js';
 
 /** A model that is ready to be opened by an engine, with what turns text into its tokens. */
@@ -22,16 +21,14 @@ export interface ResolvedModel {
   folder: ModelFolder;
 }
 
-export interface ResolveOptions {
+export interface ResolveOptions extends FolderOptions {
   /** For random weights: whose alphabet the tokenizer gets, and the seed of the weights. */
   random?: { task: Task | undefined; seed: number };
-  scratch: Scratch;
-  /** Told of a damaged checkpoint that was passed over. */
-  warn: (line: string) => void;
 }
 
 /**
- * What `--model` names: `tiny` and `random:<preset>`, a model folder, a run folder or one checkpoint of a run.
+ * What `--model` names: `tiny` and `random:<preset>`, a model folder, a run folder, one checkpoint of a
+ * run, or a PEFT folder whose base is here.
  * @throws HoneError with what exists when it is none of these.
  */
 export async function resolveModel(model: string, options: ResolveOptions): Promise<ResolvedModel> {
@@ -60,6 +57,7 @@ async function randomModel(
       hint: 'Choose a procedural task (hone tasks list), or give --model a model folder.',
     });
   const folder = await scratch.folder();
+  scratch.call(folder, model);
   await writeCharTokenizer(folder, alphabet);
   const config = randomConfig(preset, await loadTokenizer(folder));
   await writeFile(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
@@ -67,45 +65,4 @@ async function randomModel(
     source: { kind: 'random', config, seed: random.seed, tokenizerPath: folder },
     folder: await loadModelFolder(folder),
   };
-}
-
-/** The Hugging Face folder behind a path; checkpoints of runs are made into one in `scratch`. */
-export async function modelFolder(model: string, options: Pick<ResolveOptions, 'scratch' | 'warn'>): Promise<string> {
-  const { scratch } = options;
-  if (await exists(path.join(model, 'run.json'))) return ofRun(model, options);
-  if (await exists(path.join(model, 'config.json'))) return model;
-  const run = path.resolve(model, '..', '..');
-  if ((await exists(path.join(model, 'weights.safetensors'))) && (await exists(path.join(run, 'run.json')))) {
-    const folder = await scratch.folder();
-    await writeCheckpointModel(run, model, folder);
-    return folder;
-  }
-  throw noModel(model, await exists(model));
-}
-
-async function ofRun(run: string, { scratch, warn }: Pick<ResolveOptions, 'scratch' | 'warn'>): Promise<string> {
-  const onDamaged = (folder: string, why: string): void => warn(`${folder} is damaged and passed over: ${why}`);
-  const reader = await readRun(run);
-  const checkpoint = (await reader.bestCheckpoint(onDamaged)) ?? (await reader.latestCheckpoint(onDamaged));
-  if (checkpoint === undefined)
-    throw new HoneError('input', 'the run has no checkpoint yet', {
-      where: run,
-      hint: `Go on with it: hone resume ${run}`,
-    });
-  const folder = await scratch.folder();
-  await writeCheckpointModel(run, checkpoint.folder, folder);
-  return folder;
-}
-
-function noModel(model: string, isThere: boolean): HoneError {
-  if (model.endsWith('.gguf'))
-    return new HoneError('usage', 'a GGUF file has to be imported first', {
-      where: model,
-      hint: `hone models import ${model} --out models/${path.basename(model, '.gguf')}`,
-    });
-  const message = isThere ? 'not a model: there is no config.json and no run.json' : 'there is no such model';
-  return new HoneError('input', message, {
-    where: model,
-    hint: 'Give a model folder (hone models import makes one), a run folder, a checkpoint, or tiny.',
-  });
 }

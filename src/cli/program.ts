@@ -57,7 +57,7 @@ export async function buildProgram(args: readonly string[], io: Io): Promise<Com
     .enablePositionalOptions()
     .addHelpText(
       'after',
-      '\nExamples:\n  $ hone quickstart\n  $ hone train grpo --model tiny --task countdown\n  $ hone train --help',
+      '\nExamples:\n  $ hone quickstart\n  $ hone train sft --model tiny --task countdown --out runs/warm\n  $ hone train --help',
     );
   const wanted = requested(args);
   for (const entry of COMMANDS) {
@@ -89,14 +89,38 @@ export async function runProgram(args: readonly string[], io: Io): Promise<void>
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (DONE.has(error.code) && error.exitCode === 0) return;
-    throw usageError(error, requested(args));
+    throw usageError(error, commandLine(program, args));
   }
 }
 
-function usageError(error: CommanderError, command: string | undefined): HoneError {
-  const known = COMMANDS.some((entry) => entry.name === command);
-  const help = known ? `hone ${command} --help` : 'hone --help';
-  if (DONE.has(error.code)) return new HoneError('usage', 'a subcommand is missing', { hint: `${help} lists them.` });
+/** Ways out of mistakes that commander words for programmers, by command line and code. */
+const HINTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'hone sample': {
+    'commander.excessArguments': 'Give the text with --prompt: hone sample --model MODEL --prompt "TEXT"',
+    'commander.missingMandatoryOptionValue': 'Name the model and the text: hone sample --model MODEL --prompt "TEXT"',
+  },
+  'hone runs diff': {
+    'commander.missingArgument': 'Name two run folders: hone runs diff runs/a runs/b',
+    'commander.excessArguments': 'Name two run folders; hone runs compare takes more of them.',
+  },
+};
+
+/** The command or subcommand that the arguments name, as a person types it: `hone models export`. */
+function commandLine(program: Command, args: readonly string[]): string {
+  let command = program;
+  const path = ['hone'];
+  for (const word of args.filter((arg) => !arg.startsWith('-'))) {
+    const next = command.commands.find((one) => one.name() === word);
+    if (next === undefined) break;
+    path.push(word);
+    command = next;
+  }
+  return path.join(' ');
+}
+
+function usageError(error: CommanderError, line: string): HoneError {
+  if (DONE.has(error.code))
+    return new HoneError('usage', 'a subcommand is missing', { hint: `${line} --help lists them.` });
   const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-  return new HoneError('usage', message, { hint: `${help} shows what there is.` });
+  return new HoneError('usage', message, { hint: HINTS[line]?.[error.code] ?? `${line} --help shows what there is.` });
 }

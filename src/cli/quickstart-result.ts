@@ -1,5 +1,5 @@
 import { pairedDifference, type EvalResult } from '../evals/index.js';
-import type { JsonValue } from './io.js';
+import type { Json } from '../runs/index.js';
 
 /** One model on the held-out problems. */
 export interface Stage {
@@ -7,10 +7,10 @@ export interface Stage {
   sampled: EvalResult;
 }
 
-type Json = { readonly [key: string]: JsonValue };
+type JsonObject = { readonly [key: string]: Json };
 
-function stageJson({ greedy, sampled }: Stage): Json {
-  const measure = ({ accuracy, ci95, n, k }: EvalResult): Json => ({ accuracy, ci95: [...ci95], n, k });
+function stageJson({ greedy, sampled }: Stage): JsonObject {
+  const measure = ({ accuracy, ci95, n, k }: EvalResult): JsonObject => ({ accuracy, ci95: [...ci95], n, k });
   const { right, wrong } = sampled.meanTokens;
   return {
     accuracy: greedy.accuracy,
@@ -35,7 +35,7 @@ export function resultOf(
   before: Stage,
   after: Stage,
   facts: { seconds: number; armSeconds: number; arm: string; seed: number; run: string },
-): Json {
+): JsonObject {
   const greedy = gainOf(before.greedy, after.greedy);
   const sampled = gainOf(before.sampled, after.sampled);
   return {
@@ -55,10 +55,10 @@ export function resultOf(
 }
 
 /** First attempts of the first problems before and after, for the report; chosen without looking at the outcome. */
-export function samplePairs(before: EvalResult, after: EvalResult, count = 6): JsonValue[] {
+export function samplePairs(before: EvalResult, after: EvalResult, count = 6): Json[] {
   const first = ({ rows }: EvalResult) => rows.filter(({ sample }) => sample === 0).slice(0, count);
   const late = first(after);
-  const side = (row: EvalResult['rows'][number] | undefined): JsonValue =>
+  const side = (row: EvalResult['rows'][number] | undefined): Json =>
     row ? { text: row.text, status: row.verdict.status, reason: row.verdict.reason, tokens: row.tokens } : null;
   return first(before).map((row, i) => ({
     problemId: row.problemId,

@@ -10,10 +10,10 @@ import { renderingOf, trainRl } from '../rl/index.js';
 import { createRun, openRun, writeReport, type Json, type Run, type RunManifest } from '../runs/index.js';
 import { promptResponseExample, trainSft, type SftSource } from '../sft/index.js';
 import { lastDigitSkills, loadTask, renderDemonstration, type Task } from '../tasks/index.js';
-import { copySideFiles, exists, RUN_MODEL_FOLDER, Scratch, writeCheckpointModel } from './checkpoint-model.js';
+import { checkpointModel, copySideFiles, exists, RUN_MODEL_FOLDER, Scratch } from './checkpoint-model.js';
 import type { QuickstartOptions } from './commands/quickstart.js';
 import { assertEngineInstalled, withEngine } from './engine.js';
-import type { Io, JsonValue } from './io.js';
+import type { Io } from './io.js';
 import { printQuickstart } from './quickstart-report.js';
 import { resultOf, samplePairs, type Stage } from './quickstart-result.js';
 import { randomConfig } from './random-models.js';
@@ -32,6 +32,8 @@ interface Context {
   folder: ModelFolder;
   engine: Engine;
   io: Io;
+  /** When the command began, in milliseconds of `performance.now`. */
+  started: number;
 }
 
 export function quickstartFolder({ out, seed, arm }: QuickstartOptions): string {
@@ -42,52 +44,53 @@ export function quickstartFolder({ out, seed, arm }: QuickstartOptions): string 
  * Warm-start, evaluation, RL (or a control arm), evaluation, report. An interrupted quickstart goes on when it is
  * started again with the same options.
  */
-export async function runQuickstart(
-  options: QuickstartOptions,
-  io: Io,
-): Promise<{ readonly [key: string]: JsonValue }> {
+export async function runQuickstart(options: QuickstartOptions, io: Io): Promise<{ readonly [key: string]: Json }> {
   const started = performance.now();
   const plan = planFor(options);
   const out = quickstartFolder(options);
   const task = await loadTask(plan.task.name, plan.task.options);
   assertEngineInstalled();
   const run = await openOrCreate(out, plan, options);
-  const scratch = new Scratch();
   try {
     const folder = await modelFolderOf(out, plan, task);
-    return await withEngine({ threads: options.threads }, async (engine) => {
-      const context: Context = { plan, options, out, seed: options.seed, task, folder, engine, io };
-      io.print(intro(context));
-      const warm = await warmStart(context);
-      const before = await stage(context, warm, 'after the warm-start');
-      const armStarted = performance.now();
-      const model = await followUp(context, run, warm, scratch);
-      const armSeconds = (performance.now() - armStarted) / 1000;
-      const after = await stage(context, model, afterWhat(options));
-      const seconds = (performance.now() - started) / 1000;
-      const result = resultOf(before, after, { seconds, armSeconds, arm: options.arm, seed: options.seed, run: out });
-      await run.writeResult('result.json', result as Json);
-      await run.writeResult('samples.json', samplePairs(before.sampled, after.sampled) as unknown as Json);
-      await writeReport(out);
-      io.result(result, () => printQuickstart(result, before, after, out, io));
-      return result;
-    });
+    return await withEngine({ threads: options.threads }, (engine) =>
+      stages({ plan, options, out, seed: options.seed, task, folder, engine, io, started }, run),
+    );
   } catch (error) {
     if (!(error instanceof HoneError) || error.kind !== 'interrupted') throw error;
     throw new HoneError('interrupted', error.message, { hint: `Go on with: ${again(options, out)}`, cause: error });
   } finally {
     await run.close();
-    await scratch.dispose();
   }
 }
 
+async function stages(context: Context, run: Run): Promise<{ readonly [key: string]: Json }> {
+  const { options, out, seed, io } = context;
+  io.print(intro(context));
+  const warm = await warmStart(context);
+  const before = await stage(context, warm, 'after the warm-start');
+  const armStarted = performance.now();
+  const model = await Scratch.with((scratch) => followUp(context, run, warm, scratch));
+  const armSeconds = (performance.now() - armStarted) / 1000;
+  const after = await stage(context, model, afterWhat(options));
+  const seconds = (performance.now() - context.started) / 1000;
+  const result = resultOf(before, after, { seconds, armSeconds, arm: options.arm, seed, run: out });
+  await run.writeResult('result.json', result);
+  await run.writeResult('samples.json', samplePairs(before.sampled, after.sampled));
+  await writeReport(out);
+  io.result(result, () => printQuickstart(result, before, after, out, io));
+  return result;
+}
+
 /** The command that goes on with an interrupted quickstart. */
-function again({ seed, quick, arm }: QuickstartOptions, out: string): string {
+export function again({ seed, quick, arm, armSeconds, threads }: QuickstartOptions, out: string): string {
   const flags = [
     `--seed ${seed}`,
     `--out ${shellWord(out)}`,
     ...(quick ? ['--quick'] : []),
     ...(arm === 'rl' ? [] : [`--arm ${arm}`]),
+    ...(arm === 'sft-only' ? [`--arm-seconds ${armSeconds}`] : []),
+    ...(threads === undefined ? [] : [`--threads ${threads}`]),
   ];
   return `hone quickstart ${flags.join(' ')}`;
 }
@@ -103,7 +106,7 @@ function afterWhat({ arm }: QuickstartOptions): string {
 }
 
 async function openOrCreate(out: string, plan: QuickstartPlan, options: QuickstartOptions): Promise<Run> {
-  const config = { ...plan, arm: options.arm } as unknown as { readonly [key: string]: Json };
+  const config: RunManifest['config'] = { ...plan, arm: options.arm };
   if (!(await exists(path.join(out, 'run.json')))) {
     const manifest: RunManifest = {
       ...{ name: path.basename(path.resolve(out)), kind: 'quickstart', recipe: 'dapo', seed: options.seed },
@@ -169,9 +172,7 @@ async function warmStart(context: Context): Promise<TrainableModel> {
   };
   const manifest: RunManifest = {
     ...{ name: WARM_START, kind: 'sft', recipe: 'sft', seed, dataHashes: {} },
-    config: { ...plan.sft, demonstrations: plan.demonstrations, skills: { ...plan.skills } } as unknown as {
-      readonly [key: string]: Json;
-    },
+    config: { ...plan.sft, demonstrations: plan.demonstrations, skills: plan.skills },
   };
   const known = await exists(path.join(warmOut, 'run.json'));
   const run = known
@@ -241,10 +242,12 @@ async function measureSkills({ task, plan, seed, folder, io }: Context, model: T
 async function stage({ plan, task, folder, seed, io }: Context, model: TrainableModel, name: string): Promise<Stage> {
   const sampler = await model.liveSampler();
   const { problems: n, samples } = plan.evaluation;
-  const common = { sampler, task, model: folder, split: 'test' as const, n, maxTokens: plan.rl.maxTokens, seed };
+  const { progress, signal } = io;
+  const asked = { task, model: folder, split: 'test' as const, n, maxTokens: plan.rl.maxTokens, seed };
+  const common = { ...asked, sampler, progress, signal };
   try {
-    const greedy: EvalResult = await evaluate({ ...common, k: 1, temperature: 0, signal: io.signal });
-    const sampled = await evaluate({ ...common, k: samples, temperature: 1, signal: io.signal });
+    const greedy: EvalResult = await evaluate({ ...common, k: 1, temperature: 0 });
+    const sampled = await evaluate({ ...common, k: samples, temperature: 1 });
     const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
     io.progress.note(
       `${name}: ${percent(greedy.accuracy)} greedy, ${percent(sampled.accuracy)} avg@${samples} on ${n} held-out problems`,
@@ -277,8 +280,7 @@ async function followUp(context: Context, run: Run, warm: TrainableModel, scratc
   const start = await scratch.folder();
   await warm.save(start);
   await warm.dispose();
-  const warmFolder = await scratch.folder();
-  await writeCheckpointModel(run.path, start, warmFolder);
+  const warmFolder = await checkpointModel(run.path, start, { scratch, given: context.out });
   const policy = await open(context, { kind: 'folder', path: warmFolder });
   const checkpoint = await run.latestCheckpoint();
   if (checkpoint === undefined) await run.truncateTo(0);

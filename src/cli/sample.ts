@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { HoneError } from '../core/index.js';
 import type { Sample, SampleParams } from '../engine/index.js';
-import { parseRow } from '../formats/index.js';
-import type { ChatMessage, ModelFolder } from '../model/index.js';
+import { errorCode, parseRow } from '../formats/index.js';
+import { type ChatMessage, encodeChat, type ModelFolder } from '../model/index.js';
 import { Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
@@ -32,8 +32,7 @@ const messagesSchema: z.ZodType<ChatMessage[]> = z
 
 export async function runSample(options: SampleCommandOptions, io: Io): Promise<void> {
   const asked = await readAsked(options, io);
-  const scratch = new Scratch();
-  try {
+  await Scratch.with(async (scratch) => {
     const { source, folder } = await resolveModel(options.model, {
       scratch,
       warn: (line) => io.progress.note(line, 'warn'),
@@ -52,9 +51,7 @@ export async function runSample(options: SampleCommandOptions, io: Io): Promise<
     io.progress.end();
     io.signal.throwIfAborted();
     show(samples, folder, promptTokens.length, io);
-  } finally {
-    await scratch.dispose();
-  }
+  });
 }
 
 async function readAsked(options: SampleCommandOptions, io: Io): Promise<string | ChatMessage[]> {
@@ -73,7 +70,8 @@ async function readMessages(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new HoneError('input', 'cannot be read', {
+    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : 'cannot be read';
+    throw new HoneError('input', `${why} (--messages)`, {
       where: file,
       hint: 'Give a JSON file with [{"role": "user", "content": "..."}].',
       cause: error,
@@ -86,7 +84,7 @@ function promptOf(asked: string | ChatMessage[], folder: ModelFolder, raw: boole
   const { chatTemplate, tokenizer } = folder;
   if (!raw && chatTemplate !== undefined) {
     const messages: ChatMessage[] = typeof asked === 'string' ? [{ role: 'user', content: asked }] : asked;
-    return tokenizer.encode(chatTemplate.render(messages, { addGenerationPrompt: true }));
+    return encodeChat(folder, messages, { addGenerationPrompt: true });
   }
   if (typeof asked !== 'string')
     throw new HoneError('usage', raw ? '--raw takes text, not messages' : 'the model has no chat template', {

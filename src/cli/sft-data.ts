@@ -2,6 +2,7 @@ import { HoneError, RandomStream } from '../core/index.js';
 import { encodeChatForTraining, type ModelFolder } from '../model/index.js';
 import { listSource, promptResponseExample, readChatExamples, type SftExample, type SftSource } from '../sft/index.js';
 import { renderDemonstration, type Task } from '../tasks/index.js';
+import { exists } from './checkpoint-model.js';
 import type { TrainSettings } from './train-settings.js';
 
 /** What supervised training imitates. */
@@ -27,6 +28,11 @@ export async function sftData(settings: SftSettings, { task, folder, seed }: Giv
       hint: '--data trains on chats, --task on the demonstrations of a task.',
     });
   if (settings.data !== null) {
+    if (!(await exists(settings.data)))
+      throw new HoneError('input', 'there is no such file (--data)', {
+        where: settings.data,
+        hint: 'Give a JSONL file with one {"messages": [{"role", "content"}, ...]} a line.',
+      });
     const chats = await readChatExamples(settings.data, (messages) => encodeChatForTraining(folder, messages));
     return { examples: listSource(chats), heldOut: undefined };
   }

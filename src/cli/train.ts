@@ -3,7 +3,9 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { HoneError, peakMemoryBytes } from '../core/index.js';
 import { sha256File } from '../formats/index.js';
+import { weightsHash } from '../model/index.js';
 import { createRun, openRun, type Run, type RunManifest } from '../runs/index.js';
+import { type AdapterOptions, adapterSettings } from './adapter-options.js';
 import { Scratch } from './checkpoint-model.js';
 import { assertEngineInstalled } from './engine.js';
 import type { Io, JsonValue } from './io.js';
@@ -12,9 +14,9 @@ import { resolveTraining } from './recipes.js';
 import { table } from './table.js';
 import { oneLine, shellWord, short } from './text.js';
 import { prepare, train, type TrainingSummary } from './training.js';
-import { configOf, settingsOf, type TrainSettings } from './train-settings.js';
+import { adapterBaseOf, configOf, settingsOf, type TrainSettings } from './train-settings.js';
 
-export interface TrainCommandOptions {
+export interface TrainCommandOptions extends AdapterOptions {
   model: string;
   task?: string;
   data?: string;
@@ -35,8 +37,7 @@ export interface TrainCommandOptions {
 export async function runTrain(recipe: string, options: TrainCommandOptions, io: Io): Promise<void> {
   const settings = settingsFrom(recipe, options, io);
   const out = options.out ?? defaultFolder(recipe, options);
-  const scratch = new Scratch();
-  try {
+  await Scratch.with(async (scratch) => {
     const prepared = await prepare(settings, options.seed, scratch, io);
     assertEngineInstalled();
     const manifest: RunManifest = {
@@ -45,40 +46,39 @@ export async function runTrain(recipe: string, options: TrainCommandOptions, io:
       recipe,
       seed: options.seed,
       config: configOf(settings),
-      dataHashes: await hashFiles(dataFiles(settings)),
+      dataHashes: await hashesOf(settings, prepared.model.folder.path),
     };
     const policy = settings.training.checkpoint;
     const run = await createRun({ path: out, manifest, policy, rolloutShare: 1 });
     await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, undefined));
-  } finally {
-    await scratch.dispose();
-  }
+  });
 }
 
 export async function runResume(out: string, options: { threads?: number }, io: Io): Promise<void> {
   const run = await openRun(out);
-  const scratch = new Scratch();
   try {
-    const stored = settingsOf(run.manifest, out);
-    const settings: TrainSettings = { ...stored, threads: options.threads ?? stored.threads };
-    if (settings.threads !== stored.threads)
-      io.progress.note(`the run was started with ${stored.threads} threads: from here its bits may differ`, 'warn');
-    for (const file of await changedFiles(run.manifest.dataHashes))
-      io.progress.note(
-        `${oneLine(file)} is not what it was when the run was started: from here results differ`,
-        'warn',
-      );
-    const checkpoint = await run.latestCheckpoint((folder, why) =>
-      io.progress.note(`${folder} is damaged and passed over: ${why}`, 'warn'),
-    );
-    if (checkpoint === undefined) await run.truncateTo(0);
-    const fromRun = checkpoint === undefined ? undefined : { path: run.path, checkpoint };
-    const prepared = await prepare(settings, run.manifest.seed, scratch, io, fromRun);
-    await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, checkpoint));
+    await Scratch.with((scratch) => goOn(run, out, options, scratch, io));
   } finally {
     await run.close();
-    await scratch.dispose();
   }
+}
+
+async function goOn(run: Run, out: string, options: { threads?: number }, scratch: Scratch, io: Io): Promise<void> {
+  const stored = settingsOf(run.manifest, out);
+  const settings: TrainSettings = { ...stored, threads: options.threads ?? stored.threads };
+  if (settings.threads !== stored.threads)
+    io.progress.note(`the run was started with ${stored.threads} threads: from here its bits may differ`, 'warn');
+  const base = adapterBaseOf(run.manifest, out);
+  const files = Object.entries(run.manifest.dataHashes).filter(([file]) => file !== base?.model);
+  for (const file of await changedFiles(Object.fromEntries(files)))
+    io.progress.note(`${oneLine(file)} is not what it was when the run was started: from here results differ`, 'warn');
+  const checkpoint = await run.latestCheckpoint((folder, why) =>
+    io.progress.note(`${folder} is damaged and passed over: ${why}`, 'warn'),
+  );
+  if (checkpoint === undefined) await run.truncateTo(0);
+  const fromRun = { path: run.path, checkpoint, base };
+  const prepared = await prepare(settings, run.manifest.seed, scratch, io, fromRun);
+  await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, checkpoint));
 }
 
 function settingsFrom(recipe: string, options: TrainCommandOptions, io: Io): TrainSettings {
@@ -90,6 +90,7 @@ function settingsFrom(recipe: string, options: TrainCommandOptions, io: Io): Tra
     demonstrations: { style, count: demonstrations ?? null },
     tokensPerMicroBatch: options.tokensPerMicroBatch ?? null,
     samplingSlots: options.samplingSlots ?? null,
+    adapter: adapterSettings(options),
     ...training,
   };
 }
@@ -103,6 +104,12 @@ function defaultFolder(recipe: string, { task, data, seed }: TrainCommandOptions
 function dataFiles({ data, task }: TrainSettings): string[] {
   const named = Object.values(task?.options ?? {}).filter((value) => typeof value === 'string');
   return [data, task?.spec, ...named].filter((file) => typeof file === 'string');
+}
+
+/** Of the data, and under an adapter of the base model, which no checkpoint holds. */
+async function hashesOf(settings: TrainSettings, modelFolder: string): Promise<Record<string, string>> {
+  const hashes = await hashFiles(dataFiles(settings));
+  return settings.adapter === null ? hashes : { ...hashes, [settings.model]: await weightsHash(modelFolder) };
 }
 
 async function hashFiles(candidates: readonly string[]): Promise<Record<string, string>> {

@@ -1,26 +1,34 @@
 import path from 'node:path';
-import { HoneError, RandomStream } from '../core/index.js';
-import type { TrainableModel } from '../engine/index.js';
+import { HoneError } from '../core/index.js';
+import type { ModelInfo, TrainableModel } from '../engine/index.js';
 import { evaluate } from '../evals/index.js';
 import type { ModelFolder } from '../model/index.js';
 import { assertCapable, getRecipe } from '../recipes/index.js';
 import { renderingOf, trainRl, type Validation } from '../rl/index.js';
 import { type CheckpointState, type Json, type MetricsLine, type Run, writeReport } from '../runs/index.js';
 import { trainSft } from '../sft/index.js';
-import { loadTask, type Task, validateTask } from '../tasks/index.js';
-import { copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch, writeCheckpointModel } from './checkpoint-model.js';
+import { type HeldOut, holdOut, loadTask, type ProblemSource, type Task, validateTask } from '../tasks/index.js';
+import { checkpointModel, copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
+import { baseFolder, type FolderOptions } from './model-folder.js';
 import { type ResolvedModel, resolveModel } from './model-source.js';
 import { type SftData, sftData } from './sft-data.js';
-import type { TrainSettings } from './train-settings.js';
+import type { AdapterBase, AdapterSettings, TrainSettings } from './train-settings.js';
 
-/** Problems of one validation during RL. They come from the train split, so that the test split stays unseen. */
-const VALIDATION_PROBLEMS = 100;
 /** Gold answers that have to be graded correct before RL starts; of an endless task, so many. */
 const GOLD_CHECKS = { finite: 20_000, endless: 50 };
 
 type Checkpoint = { folder: string; state: CheckpointState };
+
+/** A run that is taken up again. */
+export interface GoneOn {
+  path: string;
+  /** undefined: it had not saved any. */
+  checkpoint: Checkpoint | undefined;
+  /** undefined: the run trains all weights. */
+  base: AdapterBase | undefined;
+}
 
 /** What a run needs besides its folder; made before the folder is, so that a mistake leaves nothing behind. */
 export interface Prepared {
@@ -29,6 +37,8 @@ export interface Prepared {
   task: Task | undefined;
   /** sft only. */
   data: SftData | undefined;
+  /** rl with validation only: problems to train on, and problems to validate on that are never trained on. */
+  heldOut: HeldOut | undefined;
 }
 
 export interface TrainingSummary {
@@ -43,34 +53,41 @@ export async function prepare(
   seed: number,
   scratch: Scratch,
   io: Io,
-  fromRun?: { path: string; checkpoint: Checkpoint },
+  fromRun?: GoneOn,
 ): Promise<Prepared> {
   const task = settings.task === null ? undefined : await loadTask(settings.task.spec, settings.task.options);
-  const model = await resolveModel(await modelOf(settings, scratch, fromRun), {
-    random: { task, seed },
-    scratch,
-    warn: (line) => io.progress.note(line, 'warn'),
-  });
+  const options = { scratch, warn: (line: string) => io.progress.note(line, 'warn') };
+  const model = await resolveModel(await modelOf(settings, options, fromRun), { random: { task, seed }, ...options });
+  if (settings.adapter !== null && model.source.kind === 'random') throw adapterOnRandom(settings);
   if (settings.method === 'sft') {
     const data = await sftData(settings, { task, folder: model.folder, seed });
-    return { settings, model, task, data };
+    return { settings, model, task, data, heldOut: undefined };
   }
   if (task === undefined)
     throw new HoneError('usage', 'reinforcement learning needs a task', { hint: 'Add --task (hone tasks list).' });
+  const { every, problems } = settings.training.validation;
+  const heldOut = every > 0 ? holdOut(task, problems, seed) : undefined;
   await checkGold(task, seed, io);
-  return { settings, model, task, data: undefined };
+  return { settings, model, task, data: undefined, heldOut };
 }
 
-/** A run that goes on needs its starting model no more: the checkpoint has the weights. */
-async function modelOf(
-  settings: TrainSettings,
-  scratch: Scratch,
-  fromRun: { path: string; checkpoint: Checkpoint } | undefined,
-): Promise<string> {
+/**
+ * Under an adapter the starting model, which a checkpoint does not hold; else a run that goes on needs that no more:
+ * the checkpoint has the weights.
+ */
+async function modelOf(settings: TrainSettings, options: FolderOptions, fromRun: GoneOn | undefined): Promise<string> {
   if (fromRun === undefined) return settings.model;
-  const folder = await scratch.folder();
-  await writeCheckpointModel(fromRun.path, fromRun.checkpoint.folder, folder);
-  return folder;
+  const { path: run, checkpoint, base } = fromRun;
+  if (base !== undefined) return baseFolder(base, run, options);
+  if (checkpoint === undefined) return settings.model;
+  return checkpointModel(run, checkpoint.folder, { scratch: options.scratch, given: run });
+}
+
+function adapterOnRandom({ model }: TrainSettings): HoneError {
+  return new HoneError('usage', `${model} has random weights: an adapter would leave them as they are`, {
+    where: '--lora',
+    hint: 'Leave --lora out to train all weights, or give --model a trained model.',
+  });
 }
 
 async function checkGold(task: Task, seed: number, io: Io): Promise<void> {
@@ -91,14 +108,16 @@ export async function train(
   const side = path.join(run.path, RUN_MODEL_FOLDER);
   if (!(await exists(path.join(side, 'config.json')))) await copySideFiles(prepared.model.folder.path, side);
   const summary = await withEngine({ threads: prepared.settings.threads }, async (engine) => {
-    assertCapable(getRecipe(run.manifest.recipe), engine);
+    const { adapter, tokensPerMicroBatch, samplingSlots } = prepared.settings;
+    assertCapable(getRecipe(run.manifest.recipe), engine, adapter === null ? [] : ['lora']);
     io.progress.phase('loading the model');
-    const { tokensPerMicroBatch, samplingSlots } = prepared.settings;
     const model = await engine.openModel({
       source: prepared.model.source,
+      ...(adapter === null ? {} : { adapter: { kind: 'random', ...adapter, seed: run.manifest.seed } }),
       ...(tokensPerMicroBatch === null ? {} : { tokensPerMicroBatch }),
       ...(samplingSlots === null ? {} : { samplingSlots }),
     });
+    if (adapter !== null) io.progress.note(adapterLine(adapter, model.info));
     return trainModel(model, run, prepared, io, resumeFrom);
   });
   const { iterations, bestScore, lastMetrics } = summary;
@@ -108,47 +127,61 @@ export async function train(
   return summary;
 }
 
+function adapterLine({ rank, alpha }: AdapterSettings, { parameters, trainedParameters }: ModelInfo): string {
+  const millions = (count: number): string => `${(count / 1e6).toPrecision(3)}M`;
+  return `LoRA of rank ${rank}, alpha ${alpha}: ${millions(trainedParameters)} parameters trained, ${millions(parameters)} in all`;
+}
+
 async function trainModel(
   model: TrainableModel,
   run: Run,
-  { settings, task, data, model: { folder } }: Prepared,
+  { settings, task, data, heldOut, model: { folder } }: Prepared,
   io: Io,
   resumeFrom: Checkpoint | undefined,
 ): Promise<TrainingSummary> {
   const common = { run, progress: io.progress, signal: io.signal, resumeFrom };
   if (settings.method === 'sft') {
-    const { examples, heldOut } = data as SftData;
-    return trainSft({ ...common, model, data: examples, heldOutData: heldOut, config: settings.training });
+    const { examples, heldOut: heldOutData } = data as SftData;
+    return trainSft({ ...common, model, data: examples, heldOutData, config: settings.training });
   }
   const rl = task as Task;
-  const of: Validated = { task: rl, folder, seed: run.manifest.seed, maxTokens: settings.training.maxTokens, io };
-  const validate = (policy: TrainableModel): Promise<Validation> => validation(policy, of);
+  const { seed } = run.manifest;
   return trainRl({
     ...common,
     policy: model,
     task: rl,
     render: renderingOf(rl, folder),
     config: settings.training,
-    validate,
+    ...(heldOut && {
+      problems: heldOut.train,
+      validate: (policy: TrainableModel) =>
+        validation(policy, {
+          ...{ task: rl, validation: heldOut.validation, n: settings.training.validation.problems },
+          ...{ folder, seed, maxTokens: settings.training.maxTokens, io },
+        }),
+    }),
   });
 }
 
 interface Validated {
   task: Task;
+  /** What is asked. */
+  validation: ProblemSource;
+  n: number;
   folder: ModelFolder;
   seed: number;
   maxTokens: number;
   io: Io;
 }
 
-/** Greedy accuracy on problems that a seed of their own draws from the train split. */
+/** Greedy accuracy on problems that are never trained on. */
 async function validation(policy: TrainableModel, of: Validated): Promise<Validation> {
-  const { task, folder, seed, maxTokens, io } = of;
+  const { folder, n, seed, maxTokens, io } = of;
+  const task: Task = { ...of.task, problems: () => of.validation };
   const sampler = await policy.liveSampler();
   try {
     const { accuracy, wellFormed } = await evaluate({
-      ...{ sampler, task, model: folder, split: 'train', n: VALIDATION_PROBLEMS, k: 1, temperature: 0, maxTokens },
-      ...{ seed, problemSeed: new RandomStream(seed, 'validation').seed(0), signal: io.signal },
+      ...{ sampler, task, model: folder, split: 'test', n, k: 1, temperature: 0, maxTokens, seed, signal: io.signal },
     });
     return { score: accuracy, metrics: { accuracy, ...(wellFormed === null ? {} : { well_formed: wellFormed }) } };
   } finally {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HoneError, type Progress } from '../core/index.js';
-import type { CheckpointState, MetricsLine, Run } from '../runs/types.js';
+import type { CheckpointState, Json, MetricsLine, Run } from '../runs/types.js';
 import type { TrainableModel } from './types.js';
 
 /** What every trainer has to remember between iterations; trainers may add fields of their own. */
@@ -15,6 +15,16 @@ export const trainingStateSchema = z.strictObject({
   bestScore: z.number().nullable(),
 });
 export type TrainingState = z.infer<typeof trainingStateSchema>;
+
+const metricsSchema = z.object({ iteration: z.number(), timing: z.record(z.string(), z.number()).optional() });
+/** What a checkpoint holds; `unvalidated`: the metrics of its iteration, where a stop came before their validation. */
+const savedStateSchema = trainingStateSchema.extend({ unvalidated: metricsSchema.catchall(z.json()).optional() });
+
+/** Result of a validation: `score` ranks checkpoints (higher is better); all numbers go to metrics as `val.*`. */
+export interface Validation {
+  score: number;
+  metrics: Record<string, number>;
+}
 
 export interface ResumePoint {
   folder: string;
@@ -45,6 +55,10 @@ export class TrainingRun {
   lastMetrics: MetricsLine | undefined;
   /** Iteration of the newest checkpoint; undefined: none. */
   #saved: number | undefined;
+  /** That checkpoint was saved before its iteration was validated. */
+  #savedUnvalidated = false;
+  /** Metrics of the iteration after `iteration`, trained and saved, whose validation a stop cut off: finish it first. */
+  unvalidated: MetricsLine | undefined;
 
   constructor(options: TrainingRunOptions) {
     this.#options = options;
@@ -55,7 +69,7 @@ export class TrainingRun {
    * @throws HoneError('input') when the checkpoint was not written by a trainer.
    */
   async restore({ folder, state }: ResumePoint): Promise<void> {
-    const parsed = trainingStateSchema.safeParse(state.trainer);
+    const parsed = savedStateSchema.safeParse(state.trainer);
     if (!parsed.success)
       throw new HoneError('input', 'the checkpoint does not hold the state of a trainer', {
         where: folder,
@@ -64,10 +78,62 @@ export class TrainingRun {
     const { model, run } = this.#options;
     await model.load(folder);
     await run?.truncateTo(state.iteration);
-    this.state = parsed.data;
+    const { unvalidated, ...trainer } = parsed.data;
+    this.state = trainer;
     this.iteration = state.iteration;
     this.#saved = state.iteration;
     this.lastMetrics = (await run?.readMetrics())?.at(-1);
+    if (unvalidated) await this.#restoreUnvalidated(unvalidated);
+  }
+
+  /** The sitting that validated it may have ended before its next checkpoint: then the line is there. */
+  async #restoreUnvalidated(metrics: MetricsLine): Promise<void> {
+    this.#savedUnvalidated = true;
+    if (this.lastMetrics?.iteration === metrics.iteration) {
+      const score = this.lastMetrics['val.score'];
+      return this.complete(this.lastMetrics, typeof score === 'number' ? score : undefined);
+    }
+    this.iteration = metrics.iteration - 1;
+    this.unvalidated = metrics;
+  }
+
+  /**
+   * Validates an iteration, stores its metrics and marks it as done.
+   * @param validate adds `val.*` to the metrics, and returns the score that ranks checkpoints; throws on abort.
+   * @throws HoneError('interrupted') on abort while it validates, after a checkpoint of the iteration: resume validates it.
+   */
+  async finish(
+    metrics: MetricsLine,
+    validate: (metrics: MetricsLine) => Promise<number | undefined>,
+  ): Promise<MetricsLine> {
+    const { signal, run } = this.#options;
+    const validated = { ...metrics };
+    let score: number | undefined;
+    try {
+      score = await validate(validated);
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+      throw await this.#suspend(metrics);
+    }
+    await run?.appendMetrics(validated);
+    this.unvalidated = undefined;
+    await this.complete(validated, score);
+    return validated;
+  }
+
+  /** Saves a trained iteration that was not validated. */
+  async #suspend(metrics: MetricsLine): Promise<HoneError> {
+    const { run, model, progress } = this.#options;
+    if (run && !this.unvalidated) {
+      const unvalidated = Object.fromEntries(
+        Object.entries(metrics).filter((entry): entry is [string, Json] => entry[1] !== undefined),
+      );
+      const { iteration } = metrics;
+      await run.saveCheckpoint({ iteration, trainer: { ...this.state, unvalidated } }, (folder) => model.save(folder));
+      this.#saved = iteration;
+    }
+    progress.end();
+    return this.interrupted(`while validating iteration ${metrics.iteration}, which is trained and saved`);
   }
 
   /** Marks an iteration as done. Checkpoints are due by cadence, at the planned end, and at a new best score. */
@@ -83,11 +149,12 @@ export class TrainingRun {
   /** Saves the last completed iteration, unless that is saved already. */
   async checkpoint(score?: number): Promise<void> {
     const { run, model } = this.#options;
-    if (!run || this.#saved === this.iteration) return;
+    if (!run || this.unvalidated || (this.#saved === this.iteration && !this.#savedUnvalidated)) return;
     await run.saveCheckpoint({ iteration: this.iteration, score, trainer: { ...this.state } }, (folder) =>
       model.save(folder),
     );
     this.#saved = this.iteration;
+    this.#savedUnvalidated = false;
   }
 
   /** @throws HoneError('interrupted') when the user asked to stop, after saving the last completed iteration. */

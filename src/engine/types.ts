@@ -115,6 +115,23 @@ export interface SampleOptions {
   signal?: AbortSignal;
   /** Called as sequences finish, for progress: how many have, of how many, and the tokens generated so far. */
   onProgress?: (done: number, total: number, tokens: number) => void;
+  /**
+   * Keep what was computed for these prompts and replies, as far as memory allows, for a `continueFrom` that begins
+   * like one of them. An engine without such a cache ignores it.
+   */
+  keepCache?: boolean;
+}
+
+/**
+ * A beginning that a sampler has read: a prompt with its reply so far, a system prompt, a set of examples. The prompts
+ * given to it are what follows, and may be empty; results equal those of the sampler on the whole, up to rounding.
+ */
+export interface Continuation {
+  readonly prefix: Int32Array;
+  sample(moreTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]>;
+  sampleBatch(requests: readonly SampleRequest[], options?: SampleOptions): Promise<Sample[][]>;
+  /** Gives its memory back. The sampler that made it disposes of it as well. */
+  dispose(): Promise<void>;
 }
 
 export interface Sampler {
@@ -124,6 +141,11 @@ export interface Sampler {
   sample(promptTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]>;
   /** Many prompts with continuous batching; result[i] are the n samples of request i. */
   sampleBatch(requests: readonly SampleRequest[], options?: SampleOptions): Promise<Sample[][]>;
+  /**
+   * Reads a prefix, from where earlier continuations and calls with `keepCache` have come, and holds it until disposed.
+   * It ends with its sampler, and with the next update where that is a live one.
+   */
+  continueFrom(prefix: Int32Array): Promise<Continuation>;
   dispose(): Promise<void>;
 }
 
@@ -228,8 +250,16 @@ export interface OpenModelOptions {
   maxContext?: number;
   /** Upper bound for tokens (rows x padded length) in one forward/backward graph run. Default: what fits the model. */
   tokensPerMicroBatch?: number;
-  /** Sequences decoded at once. Default of the local engine: 64. */
+  /** Sequences decoded at once, at most. Default of the local engine: 64. */
   samplingSlots?: number;
+  /**
+   * Bound for the sampler's keys and values in bytes: running sequences, shared prefixes and continuations. Fewer
+   * sequences run at once where they would not fit; one that cannot fit alone is refused. Default of the local
+   * engine: 1 GiB. A token takes 8 x layers x key-value heads x head size bytes.
+   */
+  cacheBytes?: number;
+  /** Read the common beginning of a call's prompts once. Default true; logprobs then differ by rounding alone. */
+  sharePrefixes?: boolean;
 }
 
 export interface EngineCapabilities {

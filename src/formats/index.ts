@@ -17,12 +17,4 @@ export {
   writeFileAtomic,
 } from './files.js';
 export { stringifyJson, type NonFinite } from './json.js';
-export {
-  appendJsonl,
-  formatJsonl,
-  iterateJsonl,
-  parseRow,
-  readJsonl,
-  type JsonlRow,
-  type ReadJsonlOptions,
-} from './jsonl.js';
+export { formatJsonl, iterateJsonl, parseRow, readJsonl, type JsonlRow, type ReadJsonlOptions } from './jsonl.js';

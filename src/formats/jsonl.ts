@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { z } from 'zod';
 import { HoneError } from '../core/index.js';
-import { type DurableFs, errorCode, explainSystemError } from './durable-fs.js';
-import { appendFileDurably } from './files.js';
+import { errorCode, explainSystemError } from './durable-fs.js';
 import { stringifyJson } from './json.js';
 
 export interface JsonlRow<T> {
@@ -51,16 +50,7 @@ export async function readJsonl<T>(
   return rows;
 }
 
-/** Appends rows as one write and syncs it to disk. Numbers round-trip exactly; NaN and infinities are refused. */
-export async function appendJsonl(
-  file: string,
-  rows: readonly unknown[],
-  options: { fs?: DurableFs } = {},
-): Promise<void> {
-  if (rows.length > 0) await appendFileDurably(file, formatJsonl(rows), options);
-}
-
-/** Rows as JSONL text, each line ended. */
+/** Rows as JSONL text, each line ended. Numbers round-trip exactly; NaN and infinities are refused. */
 export function formatJsonl(rows: readonly unknown[]): string {
   return rows.map((row) => `${stringifyJson(row)}\n`).join('');
 }

@@ -1,18 +1,38 @@
 import { HoneError } from '../core/index.js';
-import type { ChatMessage, ChatTemplate, ModelFolder } from './types.js';
+import type { ChatMessage, ChatTemplate, ShieldedContents, Tokenizer } from './types.js';
+
+/** What of a model a conversation needs; a ModelFolder has it. */
+export interface ChatModel {
+  readonly tokenizer: Tokenizer;
+  readonly chatTemplate?: ChatTemplate | undefined;
+  /** Named in errors. */
+  readonly path?: string;
+}
 
 /**
  * Tokens of a conversation under the model's chat template, [T]. The template alone decides about BOS: the
  * tokenizer adds none, so a BOS that the template writes is never doubled (as transformers' apply_chat_template).
+ * Control tokens come from the template alone too: a special-token string in a message is plain text (as transformers'
+ * split_special_tokens), so no row of a data set can end a turn or open another.
  * @param options.addGenerationPrompt end with the opening of an assistant turn.
  * @throws HoneError('input') when the model has no chat template or the template refuses the messages.
  */
 export function encodeChat(
-  folder: ModelFolder,
+  model: ChatModel,
   messages: readonly ChatMessage[],
   options: { addGenerationPrompt?: boolean; variables?: Record<string, unknown> } = {},
 ): Int32Array {
-  return folder.tokenizer.encode(templateOf(folder).render(messages, options));
+  const template = templateOf(model);
+  const { shielded, encode } = shieldMessages(model.tokenizer, messages);
+  return encode(template.render(shielded, options));
+}
+
+function shieldMessages(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+): { shielded: ChatMessage[]; encode: ShieldedContents['encode'] } {
+  const { contents, encode } = tokenizer.shield(messages.map(({ content }) => content));
+  return { shielded: messages.map((message, i) => ({ ...message, content: contents[i] as string })), encode };
 }
 
 export interface TrainingChat {
@@ -31,24 +51,25 @@ export interface TrainingChat {
  *   is trained on would not be what the model sees when it replies), or when tokens straddle a turn's border.
  */
 export function encodeChatForTraining(
-  folder: ModelFolder,
+  model: ChatModel,
   messages: readonly ChatMessage[],
   options: { variables?: Record<string, unknown> } = {},
 ): TrainingChat {
-  const template = templateOf(folder);
-  const whole = template.render(messages, options);
-  const tokens = folder.tokenizer.encode(whole);
+  const template = templateOf(model);
+  const { shielded, encode } = shieldMessages(model.tokenizer, messages);
+  const whole = template.render(shielded, options);
+  const tokens = encode(whole);
   const assistantMask = new Uint8Array(tokens.length);
   const turns = messages.flatMap((message, turn) => (message.role === 'assistant' ? [turn] : []));
   if (turns.length === 0) throw new HoneError('input', 'the conversation has no assistant turn to learn from');
   for (const turn of turns) {
-    const prompt = template.render(messages.slice(0, turn), { ...options, addGenerationPrompt: true });
-    const reply = template.render(messages.slice(0, turn + 1), options);
+    const prompt = template.render(shielded.slice(0, turn), { ...options, addGenerationPrompt: true });
+    const reply = template.render(shielded.slice(0, turn + 1), options);
     checkTextPrefix(prompt, reply, turn);
     checkTextPrefix(reply, whole, turn);
-    const start = folder.tokenizer.encode(prompt);
-    const end = reply === whole ? tokens : folder.tokenizer.encode(reply);
-    const stop = replyEnd(end, start.length, folder.tokenizer.eosIds);
+    const start = encode(prompt);
+    const end = reply === whole ? tokens : encode(reply);
+    const stop = replyEnd(end, start.length, model.tokenizer.eosIds);
     checkTokenPrefix(start, start.length, tokens, turn);
     checkTokenPrefix(end, stop, tokens, turn);
     assistantMask.fill(1, start.length, stop);
@@ -56,10 +77,10 @@ export function encodeChatForTraining(
   return { tokens, assistantMask };
 }
 
-function templateOf(folder: ModelFolder): ChatTemplate {
-  if (folder.chatTemplate) return folder.chatTemplate;
+function templateOf(model: ChatModel): ChatTemplate {
+  if (model.chatTemplate) return model.chatTemplate;
   throw new HoneError('input', 'the model has no chat template', {
-    where: folder.path,
+    where: model.path,
     hint: 'Use an instruction-tuned model, or put a chat_template.jinja into the folder.',
   });
 }
@@ -94,4 +115,10 @@ function checkTokenPrefix(prefix: Int32Array, length: number, whole: Int32Array,
       throw new HoneError('input', `tokens straddle the border of turn ${turn + 1} (at token ${i})`, {
         hint: 'Use a template that puts a special token between turns, or write content without leading spaces.',
       });
+}
+
+/** Tokens of a text that carries no markup: special-token strings in it are plain text. [T] */
+export function encodePlain(tokenizer: Tokenizer, text: string): Int32Array {
+  const { contents, encode } = tokenizer.shield([text]);
+  return encode(contents[0] as string);
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { HoneError, messageOf } from '../core/index.js';
 import { readJson, readText } from './files.js';
 import { parseWith } from './parse.js';
+import { callPythonStrip, STRIP_FUNCTIONS } from './template-strip.js';
 import { withTimeLimit } from './time-limit.js';
 import { readSpecialTokens, type SpecialTokenNames } from './tokenizer.js';
 import type { ChatMessage, ChatTemplate } from './types.js';
@@ -53,6 +54,7 @@ export function createChatTemplate(source: string, tokens: SpecialTokenNames, wh
     });
   const guard = <T>(work: () => T): T => guarded(where, work);
   const template = guard(() => new Template(source));
+  callPythonStrip(template.parsed);
   return {
     source,
     render: (messages, options = {}) =>
@@ -98,6 +100,7 @@ function run(template: Template, variables: Record<string, unknown>): string {
     throw new Error(String(message));
   });
   environment.set('range', boundedRange);
+  for (const [name, strip] of STRIP_FUNCTIONS) environment.set(name, strip);
   for (const [name, value] of Object.entries(variables)) environment.set(name, value);
   return String(new Interpreter(environment).run(template.parsed).value);
 }

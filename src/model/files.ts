@@ -14,7 +14,7 @@ export async function pathKind(path: string): Promise<{ kind: 'file' | 'folder';
     const found = await stat(path);
     return { kind: found.isDirectory() ? 'folder' : 'file', bytes: found.size };
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(errorCode(error) ?? '')) return undefined;
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import { llamaTensorShapes, parseModelConfig, toHfConfig, type ModelConfig } fro
 import { copyAtomically, pathKind, readJson, writeJson } from './files.js';
 import { parseWith } from './parse.js';
 import { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorSource } from './safetensors.js';
+import { checkShapes } from './tensors.js';
 import { loadTokenizer } from './tokenizer.js';
 import type { ModelFolder } from './types.js';
 
@@ -56,25 +57,22 @@ export async function loadModelConfig(folder: string): Promise<ModelConfig> {
   return parseModelConfig(await readHfConfig(folder), join(folder, 'config.json'));
 }
 
+/** Tensors that say nothing a config does not: rotary frequencies of old files, and the head beside a tied embedding. */
+const REDUNDANT = /(^|\.)rotary_emb\.inv_freq$|^lm_head\.weight$/;
+
 /**
- * Checks that weights hold every tensor a config needs, with its shape.
- * @throws HoneError('input') that names the first tensor that is missing or misshapen.
+ * Checks that weights hold every tensor a config needs, with its shape, and none that it would leave out.
+ * @throws HoneError('input') that names the first tensor that is missing, misshapen or has no place.
  */
 export function checkTensors(weights: SafetensorsFile, config: ModelConfig, where: string): void {
-  const present = new Set(weights.names());
-  for (const [name, shape] of llamaTensorShapes(config)) {
-    if (!present.has(name))
-      throw new HoneError('input', `weights lack tensor ${name}`, {
-        where,
-        hint: 'The weights do not belong to this config.json, or a shard is missing.',
-      });
-    const found = weights.info(name).shape;
-    if (found.join() !== shape.join())
-      throw new HoneError('input', `tensor ${name} has shape [${found}], but config.json asks for [${shape}]`, {
-        where,
-        hint: 'The weights do not belong to this config.json.',
-      });
-  }
+  const shapes = llamaTensorShapes(config);
+  const strange = weights.names().find((name) => !shapes.has(name) && !REDUNDANT.test(name));
+  if (strange !== undefined)
+    throw new HoneError('input', `tensor ${strange} has no place in a ${config.architecture} model`, {
+      where,
+      hint: 'The weights do not belong to this config.json, or the model has parts that hone does not compute.',
+    });
+  checkShapes(weights, shapes, where);
 }
 
 /** Copies tokenizer, chat template and generation files that `from` has next to the weights in `to`. */
@@ -89,9 +87,14 @@ export async function copyTokenizerFiles(from: string, to: string): Promise<stri
 /**
  * Copies a model folder to a new one that any Hugging Face tool reads: config.json, model.safetensors in float32,
  * tokenizer, chat template and generation files. config.json is written last.
+ * @param options.change changes the values of each tensor in place, as its turn comes
  * @throws HoneError('usage') when `out` already holds a model; HoneError('input') on damaged models.
  */
-export async function exportModel(folder: string, out: string, options: { onProgress?: Progress } = {}): Promise<void> {
+export async function exportModel(
+  folder: string,
+  out: string,
+  options: { onProgress?: Progress; change?: (name: string, values: Float32Array) => void } = {},
+): Promise<void> {
   const progress = options.onProgress ?? silentProgress;
   await refuseExistingModel(out);
   const config = await loadModelConfig(folder);
@@ -104,7 +107,9 @@ export async function exportModel(folder: string, out: string, options: { onProg
   const tensors = [...shapes].map(([name, shape]): [string, TensorSource] => {
     const data = async () => {
       progress.update(++done);
-      return (await weights.read(name)).data;
+      const { data: values } = await weights.read(name);
+      options.change?.(name, values);
+      return values;
     };
     return [name, { shape, data }];
   });

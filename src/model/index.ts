@@ -16,11 +16,12 @@ export {
   type TensorInfo,
   type TensorSource,
 } from './safetensors.js';
+export { readTensors } from './tensors.js';
 export { loadTokenizer } from './tokenizer.js';
 export { createCharTokenizer, writeCharTokenizer } from './char-tokenizer.js';
 
 export { createChatTemplate, loadChatTemplate } from './chat-template.js';
-export { encodeChat, encodeChatForTraining, type TrainingChat } from './chat-encoding.js';
+export { encodeChat, encodeChatForTraining, encodePlain, type ChatModel, type TrainingChat } from './chat-encoding.js';
 export { checkTensors, copyTokenizerFiles, exportModel, loadModelConfig, loadModelFolder } from './folder.js';
 export { importGguf } from './gguf/import.js';
 export { exportGguf, type GgufExportType } from './gguf/export.js';
@@ -29,8 +30,14 @@ export { importModel } from './import.js';
 export { modelInfo, type ModelSummary } from './info.js';
 export {
   checkAdapterFits,
-  loraScale,
+  mergeAdapter,
   mergeLoraInto,
+  readTrainedAdapter,
+  type LoraAdapter,
+} from './merge-adapter.js';
+export { weightsHash } from './weights-hash.js';
+export {
+  loraScale,
   readPeftAdapter,
   writePeftAdapter,
   type LoraPair,

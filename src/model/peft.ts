@@ -233,7 +233,8 @@ function matchesPattern(pattern: string, where: string): (module: string) => boo
   return (module) => withTimeLimit(PATTERN_LIMIT_MS, `${where}: target_modules`, hint, () => whole.test(module));
 }
 
-function lastName(module: string): string {
+/** `q_proj` of `model.layers.0.self_attn.q_proj`. */
+export function lastName(module: string): string {
   return module.slice(module.lastIndexOf('.') + 1);
 }
 
@@ -284,48 +285,4 @@ function factorsToWrite(
     [`${PREFIX}${module}.lora_A.weight`, { shape: [rank, inSize], data: a }],
     [`${PREFIX}${module}.lora_B.weight`, { shape: [outSize, rank], data: b }],
   ];
-}
-
-/**
- * Checks that an adapter fits a model.
- * @param shapes weight shapes [out, in] by tensor name, e.g. of `llamaTensorShapes`.
- * @throws HoneError('input') that names the first module the model lacks or whose size differs.
- */
-export function checkAdapterFits(
-  adapter: PeftAdapter,
-  shapes: ReadonlyMap<string, readonly number[]>,
-  where: string,
-): void {
-  const hint = `The adapter belongs to another model${adapter.baseModel ? ` (${adapter.baseModel})` : ''}.`;
-  for (const [module, { a, b }] of adapter.tensors) {
-    // An embedding looks a row up; PEFT adapts it with factors of another name.
-    const shape = lastName(module) === 'embed_tokens' ? undefined : shapes.get(`${module}.weight`);
-    if (shape?.length !== 2) throw new HoneError('input', `the model has no linear layer ${module}`, { where, hint });
-    const [out, input] = [b.length / adapter.rank, a.length / adapter.rank];
-    if (shape[0] !== out || shape[1] !== input)
-      throw new HoneError('input', `${module} is [${shape}] in the model, [${out},${input}] in the adapter`, {
-        where,
-        hint,
-      });
-  }
-}
-
-/**
- * W + scale * B A, in place: what a merged model computes with. Products are summed in double precision and rounded
- * once, so that a merge adds no error of its own beyond that of float32.
- * @param weight [out, in]
- */
-export function mergeLoraInto(weight: Float32Array, { a, b }: LoraPair, rank: number, scale: number): void {
-  const [inSize, outSize] = [a.length / rank, b.length / rank];
-  if (weight.length !== inSize * outSize)
-    throw new HoneError('usage', `a weight of ${weight.length} values does not fit factors [${outSize},${inSize}]`);
-  const row = new Float64Array(inSize);
-  for (let o = 0; o < outSize; o++) {
-    row.fill(0);
-    for (let k = 0; k < rank; k++) {
-      const factor = scale * (b[o * rank + k] as number);
-      for (let i = 0; i < inSize; i++) row[i] = (row[i] as number) + factor * (a[k * inSize + i] as number);
-    }
-    for (let i = 0; i < inSize; i++) weight[o * inSize + i] = (weight[o * inSize + i] as number) + (row[i] as number);
-  }
 }

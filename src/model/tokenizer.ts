@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { HoneError, messageOf } from '../core/index.js';
 import { readJson } from './files.js';
 import { parseWith } from './parse.js';
+import { ControlStrings, freeMarks, type Marks, withMarkedControls } from './shield.js';
 import { withTimeLimit } from './time-limit.js';
 import { bytesOfToken, vocabularyKind, type VocabularyKind } from './token-bytes.js';
 import {
@@ -13,7 +14,7 @@ import {
   vocabularySize,
   type TokenizerJson,
 } from './tokenizer-json.js';
-import type { Tokenizer } from './types.js';
+import type { ShieldedContents, Tokenizer } from './types.js';
 
 /** The largest published tokenizer.json (262,144 tokens) is 33 MB. */
 export const MAX_TOKENIZER_BYTES = 64 * 1024 * 1024;
@@ -105,11 +106,15 @@ class FolderTokenizer implements Tokenizer {
   readonly #special: ReadonlySet<number>;
   readonly #added: ReadonlyMap<number, string>;
   readonly #limited: boolean;
+  /** Special tokens as they are written; those that end a reply count, whatever the file calls them. */
+  readonly #controls: ControlStrings;
+  /** Tokenizers that see control tokens only behind a mark, by mark. */
+  readonly #marked = new Map<string, LibraryTokenizer>();
   /** Every character of a text must be in the vocabulary: nothing normalises, splits or replaces it. */
   readonly #exact: boolean;
 
   constructor(
-    json: TokenizerJson,
+    private readonly json: TokenizerJson,
     private readonly file: string,
     names: SpecialTokenNames,
     eos: { generation: number[]; model: number[] },
@@ -126,12 +131,51 @@ class FolderTokenizer implements Tokenizer {
     const named = this.#idOf(names.eos, 'eos_token');
     const ids = [...(named === undefined ? [] : [named]), ...eos.generation];
     this.eosIds = [...new Set(ids.length > 0 ? ids : eos.model)];
+    const ends = [this.bosId, ...this.eosIds];
+    const controls = json.added_tokens.filter(({ id, special }) => special || ends.includes(id));
+    this.#controls = new ControlStrings(controls.map(({ content }) => content));
   }
 
   encode(text: string, options: { addSpecial?: boolean } = {}): Int32Array {
+    const ids = this.#run(this.#library, text, options.addSpecial ?? false);
+    if (this.#exact) this.#checkNothingLost(text, ids);
+    return Int32Array.from(ids);
+  }
+
+  shield(contents: readonly string[]): ShieldedContents {
+    if (!contents.some((content) => this.#controls.concern(content)))
+      return { contents, encode: (text) => this.encode(text) };
+    const marks = freeMarks(contents);
+    if (marks === undefined)
+      throw new HoneError('input', 'a text holds both special tokens and all noncharacters U+FDD0 to U+FDEF', {
+        hint: 'Remove the noncharacters from the data.',
+      });
+    return {
+      contents: contents.map((content) => this.#controls.hide(content, marks)),
+      encode: (text) => this.#encodeShielded(text, marks),
+    };
+  }
+
+  #encodeShielded(rendered: string, marks: Marks): Int32Array {
+    const text = this.#controls.reveal(rendered, marks);
+    const ids = this.#run(this.#markedLibrary(marks.control), text, false);
+    if (this.#exact) this.#checkNothingLost(text.replaceAll(marks.control, ''), ids);
+    return Int32Array.from(ids);
+  }
+
+  #markedLibrary(mark: string): LibraryTokenizer {
+    const known = this.#marked.get(mark);
+    if (known) return known;
+    const json = withMarkedControls(this.json, this.#controls.strings, mark);
+    const library = createLibraryTokenizer(json, this.file);
+    this.#marked.set(mark, library);
+    return library;
+  }
+
+  /** Ids of a text. @throws HoneError('input') where the file's patterns do not end, or name a token that is not there. */
+  #run(library: LibraryTokenizer, text: string, addSpecial: boolean): number[] {
     // undefined: a token that the post-processor or unk_token names, but the vocabulary lacks.
-    const run = (): (number | undefined)[] =>
-      this.#library.encode(text, { add_special_tokens: options.addSpecial ?? false }).ids;
+    const run = (): (number | undefined)[] => library.encode(text, { add_special_tokens: addSpecial }).ids;
     const hint = `The regular expressions in ${this.file} do not end on this text: use another tokenizer.`;
     const found = this.#guard(() =>
       this.#limited ? withTimeLimit(ENCODE_LIMIT_MS, 'encoding a text', hint, run) : run(),
@@ -139,8 +183,7 @@ class FolderTokenizer implements Tokenizer {
     const ids = found.filter((id) => id !== undefined);
     if (ids.length < found.length)
       throw new HoneError('input', 'names a special token that is not in its vocabulary', { where: this.file });
-    if (this.#exact) this.#checkNothingLost(text, ids);
-    return Int32Array.from(ids);
+    return ids;
   }
 
   decode(tokens: ArrayLike<number>, options: { skipSpecial?: boolean } = {}): string {

@@ -4,6 +4,14 @@ export interface ChatMessage {
   content: string;
 }
 
+/** Contents on their way through a template, and the encoding of what the template makes of them. */
+export interface ShieldedContents {
+  /** The contents, to be rendered in place of the ones given. */
+  readonly contents: readonly string[];
+  /** Tokens of a text that was rendered from them: control tokens come from the template's own markup alone. */
+  encode(text: string): Int32Array;
+}
+
 /** Text to tokens and back. Pure: encode and decode depend on nothing but their arguments and the vocabulary. */
 export interface Tokenizer {
   readonly vocabSize: number;
@@ -11,8 +19,13 @@ export interface Tokenizer {
   /** Ids that end a reply (eos_token and generation_config's list). */
   readonly eosIds: readonly number[];
   readonly padId: number | undefined;
-  /** Encodes text; special-token strings in the text become their ids. `addSpecial` adds BOS/EOS as the tokenizer's post-processor does (default false). */
+  /** Encodes text that is trusted with markup: special-token strings in it become their ids. `addSpecial` adds BOS/EOS as the tokenizer's post-processor does (default false). */
   encode(text: string, options?: { addSpecial?: boolean }): Int32Array;
+  /**
+   * Makes contents safe to put into a template: special-token strings in them stay plain text, as under transformers'
+   * `split_special_tokens`. Contents without such strings come back as they are.
+   */
+  shield(contents: readonly string[]): ShieldedContents;
   /** @param skipSpecial leave special tokens out of the text (default true). */
   decode(tokens: ArrayLike<number>, options?: { skipSpecial?: boolean }): string;
   /** The bytes one token stands for in running text (empty for special tokens); lets an engine look for stop strings. */

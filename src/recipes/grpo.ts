@@ -3,6 +3,7 @@ import { defineRecipe } from './types.js';
 
 const PAPER = 'DeepSeekMath, arXiv 2402.03300';
 const VERL = 'verl';
+const VERL_CONFIG = 'verl trainer/config/ppo_trainer.yaml';
 
 /**
  * Group Relative Policy Optimization as it is used on verifiable rewards today: without the KL term to a reference that
@@ -25,9 +26,9 @@ export const grpo = defineRecipe({
     updatesPerIteration: { value: 1, source: `${PAPER} section 4.2: a single update per exploration`, status: 'paper' },
     sequencesPerUpdate: { value: null, source: 'updatesPerIteration decides', status: 'paper' },
     epochs: { value: 1, source: `${PAPER} section 4.2`, status: 'paper' },
-    temperature: { value: 1, source: `${VERL} rollout.temperature`, status: 'code' },
-    topP: { value: null, source: `${VERL} rollout.top_p 1`, status: 'code' },
-    topK: { value: null, source: `${VERL} rollout.top_k -1`, status: 'code' },
+    temperature: { value: 1, source: `${VERL_CONFIG}: rollout.temperature`, status: 'code' },
+    topP: { value: null, source: `${VERL_CONFIG}: rollout.top_p 1`, status: 'code' },
+    topK: { value: null, source: `${VERL_CONFIG}: rollout.top_k -1`, status: 'code' },
     minP: { value: null, source: 'not used', status: 'code' },
     maxTokens: { value: 1024, source: `${PAPER} section 4.2`, status: 'paper' },
     'overlong.soft.enabled': { value: false, source: 'not in the paper', status: 'paper' },
@@ -41,18 +42,26 @@ export const grpo = defineRecipe({
     },
     'overlong.soft.factor': { value: 1, source: 'off', status: 'assumed' },
     'overlong.filter': { value: false, source: 'not in the paper', status: 'paper' },
-    'rewards.correct': { value: 1, source: `${VERL} reward_score/gsm8k.py`, status: 'code' },
-    'rewards.wrong': { value: 0, source: `${VERL} reward_score/gsm8k.py`, status: 'code' },
+    'rewards.correct': {
+      value: 1,
+      source: `${VERL} utils/reward_score/gsm8k.py; the paper has a reward model`,
+      status: 'code',
+    },
+    'rewards.wrong': {
+      value: 0,
+      source: `${VERL} utils/reward_score/gsm8k.py; the paper has a reward model`,
+      status: 'code',
+    },
     'advantage.kind': { value: 'group', source: `${PAPER} section 4.1.2`, status: 'paper' },
     'advantage.std': {
       value: 'sample',
-      source: `${PAPER} section 4.1.2; ddof 1: ${VERL} core_algos.py`,
+      source: `${PAPER} section 4.1.2; ddof 1: ${VERL} trainer/ppo/core_algos.py`,
       status: 'code',
     },
-    'advantage.eps': { value: 1e-6, source: `${VERL} core_algos.py`, status: 'code' },
-    'loss.clipLow': { value: 0.2, source: `${VERL} actor.clip_ratio`, status: 'code' },
-    'loss.clipHigh': { value: 0.2, source: `${VERL} actor.clip_ratio`, status: 'code' },
-    'loss.dualClip': { value: null, source: 'not in the paper', status: 'paper' },
+    'advantage.eps': { value: 1e-6, source: `${VERL} trainer/ppo/core_algos.py`, status: 'code' },
+    'loss.clipLow': { value: 0.2, source: `${VERL_CONFIG}: actor.clip_ratio`, status: 'code' },
+    'loss.clipHigh': { value: 0.2, source: `${VERL_CONFIG}: actor.clip_ratio`, status: 'code' },
+    'loss.dualClip': { value: null, source: 'not in the paper (verl: clip_ratio_c 3)', status: 'paper' },
     'loss.entropyBonus': { value: 0, source: 'not in the paper', status: 'paper' },
     aggregation: { value: 'sequence-mean-token-mean', source: `${PAPER} Eq. 3`, status: 'paper' },
     oldLogprobs: {
@@ -65,16 +74,29 @@ export const grpo = defineRecipe({
     'dynamicSampling.maxBatches': { value: 10, source: 'off', status: 'assumed' },
     'dynamicSampling.onLimit': { value: 'error', source: 'off', status: 'assumed' },
     'optimizer.lr': { value: 1e-6, source: `${PAPER} section 4.2`, status: 'paper' },
-    'optimizer.beta1': { value: 0.9, source: `${VERL} optim.betas`, status: 'code' },
-    'optimizer.beta2': { value: 0.999, source: `${VERL} optim.betas`, status: 'code' },
+    'optimizer.beta1': { value: 0.9, source: `${VERL} workers/config/optimizer.py: betas`, status: 'code' },
+    'optimizer.beta2': { value: 0.999, source: `${VERL} workers/config/optimizer.py: betas`, status: 'code' },
     'optimizer.eps': { value: 1e-8, source: 'PyTorch AdamW', status: 'code' },
-    'optimizer.weightDecay': { value: 0.01, source: `${VERL} optim.weight_decay`, status: 'code' },
-    'optimizer.gradClipNorm': { value: 1, source: `${VERL} actor.grad_clip`, status: 'code' },
-    'optimizer.warmupUpdates': { value: 0, source: `${VERL} optim.lr_warmup_steps`, status: 'code' },
-    'optimizer.schedule': { value: 'constant', source: `${VERL} optim.lr_scheduler_type`, status: 'code' },
+    'optimizer.weightDecay': { value: 0.01, source: `${VERL_CONFIG}: optim.weight_decay`, status: 'code' },
+    'optimizer.gradClipNorm': { value: 1, source: `${VERL_CONFIG}: actor.grad_clip`, status: 'code' },
+    'optimizer.warmupUpdates': {
+      value: 0,
+      source: `${VERL_CONFIG}: optim.lr_warmup_steps -1, lr_warmup_steps_ratio 0`,
+      status: 'code',
+    },
+    'optimizer.schedule': {
+      value: 'constant',
+      source: `${VERL_CONFIG}: optim.warmup_style (lr_scheduler_type since)`,
+      status: 'code',
+    },
     'optimizer.finalLrFraction': { value: 1, source: 'constant schedule', status: 'code' },
     maxSkippedUpdates: { value: 5, source: 'a safeguard of ours', status: 'assumed' },
     'validation.every': { value: 10, source: 'our cadence', status: 'assumed' },
+    'validation.problems': {
+      value: 100,
+      source: 'our choice: a standard error of at most 5 points',
+      status: 'assumed',
+    },
     'checkpoint.every': { value: 10, source: 'our cadence', status: 'assumed' },
     'checkpoint.keep': { value: 2, source: 'our retention', status: 'assumed' },
     'control.shuffledReward': { value: false, source: 'control arm, off', status: 'assumed' },

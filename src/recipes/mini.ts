@@ -29,7 +29,11 @@ export const MINI_RL = {
   'dynamicSampling.promptsPerBatch': { value: null, source: LAPTOP, status: 'assumed' },
   'dynamicSampling.onLimit': { value: 'train', source: 'a short run goes on with what it has', status: 'assumed' },
   'dynamicSampling.maxBatches': { value: 3, source: LAPTOP, status: 'assumed' },
-  'optimizer.lr': { value: 3e-4, source: 'tuned on the last-digit puzzle', status: 'assumed' },
+  'optimizer.lr': {
+    value: 3e-4,
+    source: 'the rate of every RL run in experiments/LOG.md; no other was compared',
+    status: 'assumed',
+  },
   'optimizer.beta2': { value: 0.99, source: 'short runs: a shorter memory', status: 'assumed' },
   'optimizer.weightDecay': { value: 0, source: 'short runs', status: 'assumed' },
   'optimizer.warmupUpdates': { value: 8, source: 'two iterations', status: 'assumed' },

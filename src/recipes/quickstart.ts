@@ -1,19 +1,20 @@
+import type { Json } from '../runs/index.js';
 import type { RlConfig } from '../rl/index.js';
 import type { SftConfig } from '../sft/index.js';
 import { resolveRecipe } from './resolve.js';
 
 /** What the warm-start should show before RL begins, as shares of sampled attempts on problems it has not seen. */
-export interface SkillBar {
+export type SkillBar = {
   /** Attempts worked out right. */
   results: number;
   /** Marks that fit what was worked out. */
   marks: number;
   wellFormed: number;
-}
+};
 
 /** Everything `hone quickstart` does, as plain data. */
-export interface QuickstartPlan {
-  task: { name: 'last-digit'; options: Record<string, unknown> };
+export type QuickstartPlan = {
+  task: { name: 'last-digit'; options: Record<string, Json> };
   /** A Llama small enough to train in minutes; the vocabulary is the task's alphabet. */
   model: { hidden: number; layers: number; heads: number; kvHeads: number; mlp: number; maxContext: number };
   initStd: number;
@@ -26,7 +27,7 @@ export interface QuickstartPlan {
   skillProblems: number;
   rl: RlConfig;
   evaluation: { problems: number; samples: number };
-}
+};
 
 /**
  * Of ten demonstrations seven give up after the first wrong attempt; the rest go on for two to nine. So imitation

@@ -137,9 +137,16 @@ function treeOf(values: readonly ResolvedValue[]): Record<string, unknown> {
   return root;
 }
 
-/** @throws HoneError('usage') when the engine lacks something the recipe cannot do without. */
-export function assertCapable(recipe: Recipe, engine: { name: string; capabilities: EngineCapabilities }): void {
-  const missing = recipe.needs.filter((need) => !engine.capabilities[need]);
+/**
+ * @param also what the run needs besides, such as `lora`
+ * @throws HoneError('usage') when the engine lacks something the recipe cannot do without.
+ */
+export function assertCapable(
+  recipe: Recipe,
+  engine: { name: string; capabilities: EngineCapabilities },
+  also: readonly (keyof EngineCapabilities)[] = [],
+): void {
+  const missing = [...recipe.needs, ...also].filter((need) => !engine.capabilities[need]);
   if (missing.length > 0)
     throw new HoneError(
       'usage',

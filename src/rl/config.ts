@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { HoneError } from '../core/index.js';
 import { optimizerSchema } from '../engine/optimizer.js';
+import { parseTrainingConfig } from '../engine/training-config.js';
 import { AGGREGATIONS } from './aggregation.js';
 
 const count = () => z.number().int().positive();
@@ -71,6 +71,9 @@ export const rlConfigSchema = z
     maxSkippedUpdates: count().describe('Updates in a row with a non-finite loss or gradient before the run stops.'),
     validation: z.strictObject({
       every: z.number().int().min(0).describe('Iterations between validations (and at the end); 0: never.'),
+      problems: count().describe(
+        'Problems of a validation. Of a finite train split they are set apart, drawn by seed.',
+      ),
     }),
     checkpoint: z.strictObject({
       every: count().describe('Iterations between checkpoints (and at the end).'),
@@ -103,11 +106,5 @@ export function hasFilters(config: { topP: number | null; topK: number | null; m
 
 /** Checks a configuration from outside. @throws HoneError('usage') that names the dotted option. */
 export function parseRlConfig(value: unknown): RlConfig {
-  const parsed = rlConfigSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new HoneError('usage', issue?.message ?? 'not an RL configuration', {
-    where: issue?.path.join('.') || undefined,
-    hint: 'See `hone recipes show <recipe>` for every option, its value and its source.',
-  });
+  return parseTrainingConfig(rlConfigSchema, value, '<recipe>');
 }

@@ -16,4 +16,5 @@ export { MISSING_REASONS, missingReason, missingRewardAccount, type MissingReaso
 export { renderingOf, type Rendering } from './rendering.js';
 export type { Attempt, Group } from './rollouts.js';
 export { baseReward, softOverlongPunishment } from './shaping.js';
-export { trainRl, type TrainRlOptions, type TrainRlResult, type Validation } from './trainer.js';
+export type { Validation } from '../engine/training-run.js';
+export { trainRl, type TrainRlOptions, type TrainRlResult } from './trainer.js';

@@ -1,6 +1,6 @@
 import { EpochOrder } from '../core/epoch-order.js';
 import { silentProgress, type Progress } from '../core/index.js';
-import { TrainingRun, type ResumePoint } from '../engine/training-run.js';
+import { TrainingRun, type ResumePoint, type Validation } from '../engine/training-run.js';
 import type { TrainableModel } from '../engine/types.js';
 import type { MetricsLine, Run } from '../runs/types.js';
 import type { ProblemSource, Task } from '../tasks/types.js';
@@ -10,12 +10,6 @@ import { iterationMetrics } from './iteration-metrics.js';
 import type { Rendering } from './rendering.js';
 import { rolloutRows, type RolloutContext } from './rollouts.js';
 import { planUpdates, runUpdates } from './updates.js';
-
-/** Result of a validation: `score` ranks checkpoints (higher is better); all numbers go to metrics as `val.*`. */
-export interface Validation {
-  score: number;
-  metrics: Record<string, number>;
-}
 
 export interface TrainRlOptions {
   policy: TrainableModel;
@@ -51,7 +45,7 @@ export interface TrainRlResult {
  * into group-relative advantages, and makes one or more updates with a clipped surrogate. GRPO, DAPO and Dr. GRPO are
  * configurations of it (src/recipes).
  *
- * @throws HoneError('interrupted') on abort, after a checkpoint of the last completed iteration; HoneError('numeric')
+ * @throws HoneError('interrupted') on abort, after a checkpoint of the last trained iteration; HoneError('numeric')
  * after `maxSkippedUpdates` non-finite updates in a row; HoneError('usage' | 'input') for options and data.
  */
 export async function trainRl(options: TrainRlOptions): Promise<TrainRlResult> {
@@ -88,8 +82,24 @@ function rolloutContext(options: TrainRlOptions, config: RlConfig, progress: Pro
   return { task, problems, order, render, config, seed, maxContext, gradeConcurrency, progress, signal };
 }
 
-/** One iteration. Aborted while it samples or grades, it leaves no trace, since nothing has changed by then. */
+/**
+ * One iteration. Aborted while it samples or grades, it leaves no trace, since nothing has changed by then; aborted while
+ * it validates, it is saved, and validated when the run goes on.
+ */
 async function iterate(
+  options: TrainRlOptions,
+  context: RolloutContext,
+  training: TrainingRun,
+): Promise<MetricsLine | undefined> {
+  const metrics = training.unvalidated ?? (await trainIteration(options, context, training));
+  if (!metrics) return undefined;
+  const finished = await training.finish(metrics, (line) => validateIfDue(options, context, line));
+  context.progress.update(finished.iteration, facts(finished));
+  return finished;
+}
+
+/** Samples, grades and updates. @returns the metrics; undefined when aborted before anything changed. */
+async function trainIteration(
   options: TrainRlOptions,
   context: RolloutContext,
   training: TrainingRun,
@@ -109,15 +119,10 @@ async function iterate(
   const report = await runUpdates(policy, plan, config, training.state, training.iteration / config.iterations);
   training.state.cursor = collected.cursor;
   const metrics = iterationMetrics(iteration, collected, report);
-  const validation = report.diverged ? undefined : await validateIfDue(options, context, training);
-  for (const [name, value] of Object.entries(validation?.metrics ?? {})) metrics[`val.${name}`] = value;
-  if (validation) metrics['val.score'] = validation.score;
   await run.writeRollouts(iteration, rolloutRows(iteration, collected.sampled));
+  if (!report.diverged) return metrics;
   await run.appendMetrics(metrics);
-  if (report.diverged) throw training.diverged(iteration, config.maxSkippedUpdates, config.optimizer.lr);
-  await training.complete(metrics, validation?.score);
-  progress.update(iteration, facts(metrics));
-  return metrics;
+  throw training.diverged(iteration, config.maxSkippedUpdates, config.optimizer.lr);
 }
 
 async function collectUnlessAborted(
@@ -137,23 +142,21 @@ async function collectUnlessAborted(
   }
 }
 
-/** Validates the iteration after `training.iteration`, when it is due. */
+/** Adds `val.*` to the metrics when a validation is due; returns the score that ranks checkpoints. */
 async function validateIfDue(
-  { policy, validate, signal }: TrainRlOptions,
+  { policy, validate }: TrainRlOptions,
   { config, progress }: RolloutContext,
-  training: TrainingRun,
-): Promise<Validation | undefined> {
-  const iteration = training.iteration + 1;
+  metrics: MetricsLine,
+): Promise<number | undefined> {
+  const { iteration } = metrics;
   const { every } = config.validation;
   const due = every > 0 && (iteration % every === 0 || iteration === config.iterations);
   if (!due || !validate) return undefined;
-  progress.update(training.iteration, { validating: iteration });
-  try {
-    return await validate(policy, iteration);
-  } catch (error) {
-    if (!signal?.aborted) throw error;
-    throw training.interrupted(`while validating iteration ${iteration}, which is repeated on resume`);
-  }
+  progress.update(iteration - 1, { validating: iteration });
+  const validation = await validate(policy, iteration);
+  for (const [name, value] of Object.entries(validation.metrics)) metrics[`val.${name}`] = value;
+  metrics['val.score'] = validation.score;
+  return validation.score;
 }
 
 /** The few numbers worth watching while a run goes on. */

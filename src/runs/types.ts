@@ -20,7 +20,7 @@ export interface RunManifest {
   seed: number;
   /** The fully resolved configuration, every option present. */
   config: { readonly [key: string]: Json };
-  /** SHA-256 of every data file, by path as given. */
+  /** SHA-256 of every data file, by path as given; under an adapter also that of the base model's weights. */
   dataHashes: { readonly [path: string]: string };
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { HoneError } from '../core/index.js';
 import { optimizerSchema } from '../engine/optimizer.js';
+import { parseTrainingConfig } from '../engine/training-config.js';
 
 const count = () => z.number().int().positive();
 
@@ -43,11 +43,5 @@ export type SftConfig = z.infer<typeof sftConfigSchema>;
 
 /** Checks a configuration from outside. @throws HoneError('usage') that names the dotted option. */
 export function parseSftConfig(value: unknown): SftConfig {
-  const parsed = sftConfigSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new HoneError('usage', issue?.message ?? 'not an SFT configuration', {
-    where: issue?.path.join('.') || undefined,
-    hint: 'See `hone recipes show sft` for every option, its value and its source.',
-  });
+  return parseTrainingConfig(sftConfigSchema, value, 'sft');
 }

@@ -8,5 +8,6 @@ export {
   type SftExample,
   type SftSource,
 } from './examples.js';
+export type { Validation } from '../engine/training-run.js';
 export { crossEntropy } from './loss.js';
-export { evaluationLoss, trainSft, type SftValidation, type TrainSftOptions, type TrainSftResult } from './trainer.js';
+export { evaluationLoss, trainSft, type TrainSftOptions, type TrainSftResult } from './trainer.js';

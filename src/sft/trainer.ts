@@ -2,18 +2,12 @@ import { EpochOrder } from '../core/epoch-order.js';
 import { HoneError, peakMemoryBytes, silentProgress, type Progress } from '../core/index.js';
 import { mergeMetrics, metricValues } from '../engine/metrics.js';
 import { learningRate, optimStepOf } from '../engine/optimizer.js';
-import { TrainingRun, type ResumePoint } from '../engine/training-run.js';
+import { TrainingRun, type ResumePoint, type Validation } from '../engine/training-run.js';
 import type { Metric, TrainableModel } from '../engine/types.js';
 import type { MetricsLine, Run } from '../runs/types.js';
 import { parseSftConfig, type SftConfig } from './config.js';
 import { fit, tokenMeanDatums, type Fitted, type SftSource } from './examples.js';
 import { crossEntropy } from './loss.js';
-
-/** Result of a validation: `score` ranks checkpoints (higher is better); all numbers go to metrics as `val.*`. */
-export interface SftValidation {
-  score: number;
-  metrics: Record<string, number>;
-}
 
 export interface TrainSftOptions {
   model: TrainableModel;
@@ -26,7 +20,7 @@ export interface TrainSftOptions {
   /** Seed of every random draw; default: the run's. */
   seed?: number;
   /** Measured beside the evaluation loss; without it, checkpoints are ranked by that loss. */
-  validate?: (model: TrainableModel, iteration: number) => Promise<SftValidation>;
+  validate?: (model: TrainableModel, iteration: number) => Promise<Validation>;
   /** Ends the run early after an iteration, on what was measured. */
   stopWhen?: (metrics: MetricsLine) => boolean;
   progress?: Progress;
@@ -59,7 +53,7 @@ interface Context extends TrainSftOptions {
 /**
  * Supervised fine-tuning: cross-entropy on the learned tokens, token-mean over each update, AdamW.
  *
- * @throws HoneError('interrupted') on abort, after a checkpoint of the last completed iteration; HoneError('numeric')
+ * @throws HoneError('interrupted') on abort, after a checkpoint of the last trained iteration; HoneError('numeric')
  * after `maxSkippedUpdates` non-finite updates in a row; HoneError('usage' | 'input') for options and data.
  */
 export async function trainSft(options: TrainSftOptions): Promise<TrainSftResult> {
@@ -167,8 +161,16 @@ interface Tally {
   metrics: Record<string, Metric>;
 }
 
+/** One iteration; the metrics as stored. Aborted while it evaluates, it is saved, and evaluated when the run goes on. */
 async function iterate(context: Context, training: TrainingRun): Promise<MetricsLine> {
-  const { config, progress, run } = context;
+  const metrics = training.unvalidated ?? (await trainIteration(context, training));
+  const finished = await training.finish(metrics, (line) => evaluateIfDue(context, line));
+  context.progress.update(finished.iteration, facts(finished));
+  return finished;
+}
+
+async function trainIteration(context: Context, training: TrainingRun): Promise<MetricsLine> {
+  const { config, run } = context;
   const iteration = training.iteration + 1;
   const started = performance.now();
   const tally: Tally = {
@@ -179,12 +181,9 @@ async function iterate(context: Context, training: TrainingRun): Promise<Metrics
   while (tally.updates < due && !tally.diverged) await update(context, training, tally);
   const trainSeconds = (performance.now() - started) / 1000;
   const metrics = metricsOf(iteration, tally, trainSeconds, training.state.cursor / context.data.size);
-  const score = tally.diverged ? undefined : await evaluateIfDue(context, training, metrics);
+  if (!tally.diverged) return metrics;
   await run?.appendMetrics(metrics);
-  if (tally.diverged) throw training.diverged(iteration, config.maxSkippedUpdates, config.optimizer.lr);
-  await training.complete(metrics, score);
-  progress.update(iteration, facts(metrics));
-  return metrics;
+  throw training.diverged(iteration, config.maxSkippedUpdates, config.optimizer.lr);
 }
 
 async function update({ model, config, ...context }: Context, { state }: TrainingRun, tally: Tally): Promise<void> {
@@ -262,38 +261,31 @@ function metricsOf(iteration: number, tally: Tally, trainSeconds: number, epoch:
 }
 
 /** Adds `val.*` to the metrics when an evaluation is due; returns the score that ranks checkpoints. */
-async function evaluateIfDue(
-  context: Context,
-  training: TrainingRun,
-  metrics: MetricsLine,
-): Promise<number | undefined> {
+async function evaluateIfDue(context: Context, metrics: MetricsLine): Promise<number | undefined> {
   const { config, heldOut, validate, model, iterations, signal } = context;
   const { iteration } = metrics;
   const due = config.evaluation.every > 0 && (iteration % config.evaluation.every === 0 || iteration === iterations);
   if (!due) return undefined;
-  try {
-    const loss = heldOut && (await evaluationLoss(model, heldOut, config));
-    const validation = await validate?.(model, iteration);
-    if (loss !== undefined) metrics['val.loss'] = loss;
-    for (const [name, value] of Object.entries(validation?.metrics ?? {})) metrics[`val.${name}`] = value;
-    const score = validation?.score ?? (loss === undefined ? undefined : -loss);
-    if (score !== undefined) metrics['val.score'] = score;
-    return score;
-  } catch (error) {
-    if (!signal?.aborted) throw error;
-    throw training.interrupted(`while evaluating iteration ${iteration}, which is repeated on resume`);
-  }
+  const loss = heldOut && (await evaluationLoss(model, heldOut, config, signal));
+  const validation = await validate?.(model, iteration);
+  if (loss !== undefined) metrics['val.loss'] = loss;
+  for (const [name, value] of Object.entries(validation?.metrics ?? {})) metrics[`val.${name}`] = value;
+  const score = validation?.score ?? (loss === undefined ? undefined : -loss);
+  if (score !== undefined) metrics['val.score'] = score;
+  return score;
 }
 
-/** Mean of -log p over the learned tokens of a data set, in nats; undefined when nothing fits. */
+/** Mean of -log p over the learned tokens of a data set, in nats; undefined when nothing fits. Throws the signal's reason on abort. */
 export async function evaluationLoss(
   model: TrainableModel,
   data: SftSource,
   config: Pick<SftConfig, 'maxTokens' | 'overlong' | 'sequencesPerUpdate'>,
+  signal?: AbortSignal,
 ): Promise<number | undefined> {
   let nll = 0;
   let learned = 0;
   for (let from = 0; from < data.size; from += config.sequencesPerUpdate) {
+    signal?.throwIfAborted();
     const indices = Array.from({ length: Math.min(config.sequencesPerUpdate, data.size - from) }, (_, i) => from + i);
     const fitted = indices.map((index) => fit(data.at(index), config)).filter((example) => example !== 'dropped');
     if (fitted.length === 0) continue;

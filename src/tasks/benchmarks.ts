@@ -30,9 +30,6 @@ function knownBenchmarks(): Map<string, string> {
   return known;
 }
 
-/** Names of the benchmarks whose problems are known. */
-export const benchmarkNames: readonly string[] = Object.keys(BENCHMARK_HASHES);
-
 /** The benchmark that holds this problem, or undefined. */
 export function benchmarkOf(problem: string): string | undefined {
   return knownBenchmarks().get(fingerprint(problem));

@@ -114,8 +114,8 @@ function pathOf(options: Parsed, split: Split): string {
 
 function loadTest(options: Parsed): Loaded {
   const path = pathOf(options, 'test');
-  const rows = readRows(path, rowSchema(options));
   const heldOut = options.test === undefined;
+  const rows = readRows(path, rowSchema(options), heldOut ? 'train' : 'test');
   const examples = rows
     .map((row) => exampleOf(row, options, 'test'))
     .filter(({ problem }) => !heldOut || splitOf('dataset', fingerprint(problem)) === 'test');
@@ -135,7 +135,7 @@ function loadTest(options: Parsed): Loaded {
 /** Training rows less those marked as overlaps, those in the task's own test split, and those of known benchmarks. */
 function loadTrain(options: Parsed, test: Loaded | undefined): Loaded {
   const path = pathOf(options, 'train');
-  const rows = readRows(path, rowSchema(options));
+  const rows = readRows(path, rowSchema(options), 'train');
   const testPrints = new Set(test?.examples.map(({ problem }) => fingerprint(problem)));
   const unmarked = rows.filter(({ value }) => !isMarked(value.overlaps));
   const apart = unmarked.filter(({ value }) => !testPrints.has(fingerprint(String(value[options.fields.problem]))));
@@ -192,7 +192,8 @@ function sourceOf(examples: readonly Example[], options: Parsed, split: Split, s
   const at = (index: number): Problem => {
     const { id, problem, answer, solution } = examples[order(index)] as Example;
     const prompt = options.prompt.replaceAll('{problem}', () => problem);
-    return { id, prompt, answer, ...(solution === undefined ? {} : { data: { solution } }) };
+    const quoted = options.format === 'raw' ? { quoted: [problem] } : {};
+    return { id, prompt, ...quoted, answer, ...(solution === undefined ? {} : { data: { solution } }) };
   };
   return { size: examples.length, at };
 }

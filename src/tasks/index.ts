@@ -1,10 +1,11 @@
 export * from './types.js';
 export { ANSWER_RULES, extractAnswer, type AnswerPolicy, type AnswerRule, type ExtractedAnswer } from './answers.js';
 export { arithmeticTask, type ArithmeticOptions } from './arithmetic.js';
-export { benchmarkNames, benchmarkOf, fingerprint } from './benchmarks.js';
+export { benchmarkOf, fingerprint } from './benchmarks.js';
 export { countdownTask, type CountdownOptions } from './countdown.js';
 export { datasetTask, gradeAnswer, type DatasetOptions, type DatasetReport, type DatasetTask } from './dataset.js';
 export { defineTask, type TaskDefinition } from './define.js';
+export { holdOut, type HeldOut } from './hold-out.js';
 export { lastDigitSkills, lastDigitTask, type LastDigitOptions, type LastDigitSkills } from './last-digit.js';
 export { loadTask } from './load.js';
 export { gradeNumeric, normalizeText, parseNumber, type Comparison, type Grader } from './numeric.js';

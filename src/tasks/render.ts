@@ -1,5 +1,5 @@
 import { HoneError } from '../core/index.js';
-import type { ChatMessage, ChatTemplate, Tokenizer } from '../model/index.js';
+import { type ChatMessage, type ChatTemplate, encodeChat, encodePlain, type Tokenizer } from '../model/index.js';
 import type { Demonstration, Problem, Response, Task } from './types.js';
 
 /** What rendering needs of a model. */
@@ -9,14 +9,20 @@ export interface RenderModel {
 }
 
 /**
- * Prompt tokens as the model reads them. Raw tasks: BOS, where the tokenizer has one, and the text. Chat tasks: the
- * template over system message and user turn, with the generation prompt; BOS is the template's business, as in
- * transformers' apply_chat_template, so it is never doubled.
+ * Prompt tokens as the model reads them. Raw tasks: BOS, where the tokenizer has one, and the text, whose markup is the
+ * task's own (special-token strings in `problem.quoted` are plain text). Chat tasks: `encodeChat` of system message and
+ * user turn with the generation prompt.
  * @throws HoneError usage when a chat task meets a model without a chat template.
  */
 export function renderPrompt(task: Task, problem: Problem, model: RenderModel): Int32Array {
-  if (task.format === 'chat') return model.tokenizer.encode(promptText(task, problem, model));
-  return withBos(model.tokenizer.encode(problem.prompt), model.tokenizer.bosId);
+  if (task.format === 'chat')
+    return encodeChat(withTemplate(task, model), messagesOf(task, problem), { addGenerationPrompt: true });
+  return withBos(encodeRaw(problem, model.tokenizer), model.tokenizer.bosId);
+}
+
+function encodeRaw({ prompt, quoted = [] }: Problem, tokenizer: Tokenizer): Int32Array {
+  const { contents, encode } = tokenizer.shield(quoted);
+  return encode(quoted.reduce((text, part, i) => text.replaceAll(part, () => contents[i] as string), prompt));
 }
 
 /**
@@ -31,7 +37,7 @@ export function renderDemonstration(
   model: RenderModel,
 ): { tokens: Int32Array; promptLength: number } {
   const prompt = renderPrompt(task, demonstration.problem, model);
-  const reply = model.tokenizer.encode(demonstration.response);
+  const reply = encodePlain(model.tokenizer, demonstration.response);
   const end = task.format === 'chat' ? endOfTurn(task, demonstration, model) : endToken(model.tokenizer);
   return { tokens: Int32Array.from([...prompt, ...reply, end]), promptLength: prompt.length };
 }
@@ -64,15 +70,11 @@ function messagesOf(task: Task, problem: Problem): ChatMessage[] {
   return task.system === undefined ? [user] : [{ role: 'system', content: task.system }, user];
 }
 
-function templateOf(task: Task, model: RenderModel): ChatTemplate {
-  if (model.chatTemplate) return model.chatTemplate;
+function withTemplate(task: Task, model: RenderModel): RenderModel {
+  if (model.chatTemplate) return model;
   throw new HoneError('usage', `task ${task.name} is a chat task and the model has no chat template`, {
     hint: 'Use an instruction-tuned model, or give the task `format: raw` and write the prompt as the model should read it.',
   });
-}
-
-function promptText(task: Task, problem: Problem, model: RenderModel): string {
-  return templateOf(task, model).render(messagesOf(task, problem), { addGenerationPrompt: true });
 }
 
 function withBos(tokens: Int32Array, bosId: number | undefined): Int32Array {
@@ -90,7 +92,7 @@ function endToken(tokenizer: Tokenizer): number {
 /** The end token that the template writes after an assistant turn (models list several); else the tokenizer's first. */
 function endOfTurn(task: Task, { problem, response }: Demonstration, model: RenderModel): number {
   const messages = [...messagesOf(task, problem), { role: 'assistant' as const, content: response }];
-  const rendered = model.tokenizer.encode(templateOf(task, model).render(messages));
+  const rendered = encodeChat(withTemplate(task, model), messages);
   const last = rendered.findLast((token) => model.tokenizer.eosIds.includes(token));
   return last ?? endToken(model.tokenizer);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { HoneError, messageOf } from '../core/index.js';
+import { errorCode, explainSystemError } from '../formats/index.js';
 
 /** A row of a JSONL file and the line it stands on, counted from 1. */
 export interface Row<T> {
@@ -31,18 +32,15 @@ function parseLine<T>(text: string, schema: z.ZodType<T>, where: string): T {
 
 /**
  * All rows of a JSONL file; empty lines are skipped.
+ * @param option the task option that names the file.
  * @throws HoneError input: the file cannot be read, or `file:line` is not JSON or not of the schema.
  */
-export function readRows<T>(path: string, schema: z.ZodType<T>): Row<T>[] {
+export function readRows<T>(path: string, schema: z.ZodType<T>, option: string): Row<T>[] {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new HoneError('input', `cannot be read (${messageOf(error)})`, {
-      where: path,
-      hint: 'Give the folder of the data files in the task option `data` or in the environment variable HONE_DATA.',
-      cause: error,
-    });
+    throw unreadable(error, path, option);
   }
   return text
     .replace(/^\uFEFF/, '')
@@ -50,4 +48,15 @@ export function readRows<T>(path: string, schema: z.ZodType<T>): Row<T>[] {
     .map((content, index) => ({ content, line: index + 1 }))
     .filter(({ content }) => content.trim() !== '')
     .map(({ content, line }) => ({ line, value: parseLine(content, schema, `${path}:${line}`) }));
+}
+
+function unreadable(error: unknown, path: string, option: string): unknown {
+  const code = errorCode(error);
+  if (code !== 'ENOENT' && code !== 'EISDIR') return explainSystemError(error, path);
+  const message = code === 'ENOENT' ? 'there is no such data file' : 'is a folder, not a data file';
+  return new HoneError('input', `${message} (task option ${option})`, {
+    where: path,
+    hint: `Name the file with --task-option ${option}=FILE; for gsm8k and math, the folder of the files with --task-option data=DIR or in HONE_DATA.`,
+    cause: error,
+  });
 }

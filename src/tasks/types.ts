@@ -8,6 +8,8 @@ export interface Problem {
   id: string;
   /** What the model is asked. A task for a chat model gives `messages` content; a raw task gives the text as the model reads it. */
   prompt: string;
+  /** Raw tasks: the parts of `prompt` that come from data. Special-token strings in them are plain text; the rest of the prompt is the task's own markup. */
+  quoted?: readonly string[];
   /** Gold answer where one exists. */
   answer?: string;
   /** Whatever the grader needs besides. */

@@ -55,6 +55,16 @@ function isGroup(name: string | undefined): boolean {
 
 describe('usage errors', () => {
   it.each([
+    [['sample', 'hello', '--model', 'm'], 'hone sample --model MODEL --prompt "TEXT"'],
+    [['sample', 'hello'], 'hone sample --model MODEL --prompt "TEXT"'],
+    [['runs', 'diff', 'a'], 'hone runs diff runs/a runs/b'],
+    [['models', 'export', 'm'], 'hone models export --help'],
+  ])('of %j say what to type', async (args, wayOut) => {
+    const { code, stderr } = await hone(args);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(wayOut) });
+  });
+
+  it.each([
     ['an unknown command', ['trian'], 'Did you mean train?'],
     ['an unknown option', ['doctor', '--jsno'], 'Did you mean --json?'],
     ['an unknown subcommand', ['runs', 'dif'], 'Did you mean diff?'],

@@ -86,6 +86,17 @@ describe('a model', () => {
     expectFailure(await evaluate('model', cwd), 3, /tokens|vocab/, /./);
   });
 
+  it('of a run is named as the user knows it', async () => {
+    const cwd = await emptyFolder();
+    await cp(path.join(base, 'run'), path.join(cwd, 'run'), { recursive: true });
+    await writeFile(path.join(cwd, 'run', 'model', 'tokenizer.json'), '{}');
+    const finished = await evaluate('run', cwd);
+    expectFailure(finished, 3, /^run\/model\/tokenizer\.json/, /./);
+    expect(finished.stderr).not.toContain(tmpdir());
+    const chat = await hone(['sample', '--model', 'run', '--messages', 'no.json'], { cwd });
+    expectFailure(chat, 3, /no\.json: there is no such file \(--messages\)/, /role/);
+  });
+
   it('that is a pickle', async () => {
     const { cwd, model } = await modelCopy();
     await rm(path.join(model, 'model.safetensors'));
@@ -116,7 +127,26 @@ describe('data', () => {
   });
 });
 
+describe('a file that is not there', () => {
+  it.each([
+    ['of a task', ['eval', 'jsonl', '--task-option', 'train=x.jsonl'], /x\.jsonl: .*task option train/, /train=FILE/],
+    ['of a preset', ['eval', 'gsm8k', '--task-option', 'data=d'], /gsm8k_test\.jsonl: .*task option test/, /data=DIR/],
+    ['of chats', ['train', 'sft', '--data', 'x.jsonl'], /x\.jsonl: there is no such file \(--data\)/, /messages/],
+  ])('%s is missed before the model is loaded', async (_name, args, cause, wayOut) => {
+    const finished = await hone([...args, '--model', path.join(base, 'model')], { cwd: await emptyFolder() });
+    expectFailure(finished, 3, cause, wayOut);
+    expect(finished.stderr).not.toMatch(/loading the model|ENOENT/);
+  });
+});
+
 describe('an option', () => {
+  it('of eval that asks for the same answer twice, before the model is loaded', async () => {
+    const args = ['eval', 'last-digit', '--model', 'model', '--k', '2', '--temperature', '0'];
+    const finished = await hone(args, { cwd: base });
+    expectFailure(finished, 2, /--k: greedy decoding gives the same answer 2 times/, /--temperature above 0/);
+    expect(finished.stderr).not.toContain('loading the model');
+  });
+
   const start = (args: string[]): Promise<Finished> => hone([...args, '--out', path.join(base, 'never')]);
 
   it('of a recipe that does not exist', async () => {
@@ -231,6 +261,51 @@ describe('the machine', () => {
     await ok(hone([...args.slice(0, -1), 'whole'], { cwd }));
     const diff = await hone(['runs', 'diff', 'run', 'whole'], { cwd });
     expect({ code: diff.code, stdout: diff.stdout }).toEqual({ code: 0, stdout: expect.stringContaining('equal') });
+  });
+});
+
+describe('work that is stuck', () => {
+  const stuck = (waiting: string): string => `export default {
+    name: 'stuck', description: 'a grader without an end', format: 'raw', alphabet: 'ab', suggestedMaxTokens: 4,
+    generate: (random) => ({ prompt: random.nextInt(0, 1) ? 'a' : 'b' }),
+    grade: () => { console.error('grading'); return new Promise(${waiting}); },
+  };`;
+
+  it.each([
+    ['one SIGTERM ends it after a while', ['SIGTERM'] as const, /no clean point came within 1 s/, /hone resume/],
+    ['a second Ctrl-C ends it at once', ['SIGINT', 'SIGINT'] as const, /stopped at once/, /hone resume/],
+  ])('%s, and the run is free again', async (_name, signals, cause, wayOut) => {
+    const cwd = await emptyFolder();
+    await writeFile(path.join(cwd, 'stuck.mjs'), stuck('(resolve) => setTimeout(resolve, 1e9)'));
+    const task = ['--task', './stuck.mjs', '--model', 'random:nano', '--set', 'validation.every=0'];
+    const stopped = await hone(['train', 'grpo', ...task, '--set', 'maxTokens=4', '--out', 'run'], {
+      cwd,
+      env: { HONE_STOP_SECONDS: '1' },
+      beside: async (child, printed) => {
+        await printed('grading');
+        for (const signal of signals) {
+          child.kill(signal);
+          if (signals.length > 1) await printed('stopping at the next clean point');
+        }
+      },
+    });
+    expectFailure(stopped, 130, cause, wayOut);
+    expect(await readdir(path.join(cwd, 'run'))).not.toContain('.lock');
+    expect((await ok(hone(['runs', 'show', 'run'], { cwd }))).stdout).toMatch(/, stopped/);
+  });
+
+  it('says so where nothing is left that could end it', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(path.join(cwd, 'stuck.mjs'), stuck('() => {}'));
+    const task = ['--task', './stuck.mjs', '--model', 'random:nano', '--set', 'validation.every=0'];
+    const ended = await hone(['train', 'grpo', ...task, '--set', 'maxTokens=4', '--out', 'run'], { cwd });
+    expectFailure(ended, 3, /never comes/, /settles/);
+    expect(await readdir(path.join(cwd, 'run'))).not.toContain('.lock');
+  });
+
+  it('refuses a time to stop that is none', async () => {
+    const finished = await hone(['recipes', 'list'], { env: { HONE_STOP_SECONDS: 'soon' } });
+    expectFailure(finished, 2, /HONE_STOP_SECONDS: must be a number of seconds/, /leave it out/);
   });
 });
 

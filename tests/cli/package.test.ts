@@ -28,6 +28,16 @@ describe('the package', () => {
       expect(files).toContain(file);
   });
 
+  it('holds every file of the repository that its documentation names', async () => {
+    const pages = ['README.md', ...files.filter((file) => /^docs\/.*\.md$/.test(file))];
+    const named = pages.flatMap((page) => {
+      const text = readFileSync(path.join(ROOT, page), 'utf8');
+      return text.match(/\bexamples\/[\w./-]*\w/g) ?? [];
+    });
+    expect(named).toContain('examples/tasks/days-between.ts');
+    expect(named.filter((file) => !files.includes(file))).toEqual([]);
+  });
+
   it('holds no tests, sources, data or run folders', () => {
     const roots = new Set(files.map((file) => file.split('/')[0]));
     expect([...roots].sort()).toEqual([
@@ -37,6 +47,7 @@ describe('the package', () => {
       'README.md',
       'dist',
       'docs',
+      'examples',
       'package.json',
     ]);
     expect(files.filter((file) => file.includes('.test.'))).toEqual([]);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { again } from '../../src/cli/quickstart.js';
 import { emptyFolder, hone, onlyJson } from './hone.js';
 
 const interval = z.tuple([z.number(), z.number()]);
@@ -19,11 +20,22 @@ const result = z.object({
 
 const quick = (out: string, ...more: string[]) => ['quickstart', '--quick', '--seed', '1', '--out', out, ...more];
 
+it('the command that goes on with a quickstart has every option that it was started with', () => {
+  const given = { seed: 3, out: undefined, quick: true, arm: 'sft-only', armSeconds: 7, threads: 2 } as const;
+  expect(again(given, 'my runs/a')).toBe(
+    "hone quickstart --seed 3 --out 'my runs/a' --quick --arm sft-only --arm-seconds 7 --threads 2",
+  );
+  expect(again({ ...given, quick: false, arm: 'rl', threads: undefined }, 'a')).toBe(
+    'hone quickstart --seed 3 --out a',
+  );
+});
+
 describe('hone quickstart --quick', () => {
   it('goes through every stage, and goes on after Ctrl-C to the same end', async () => {
     const folder = await emptyFolder();
     const straight = await hone(quick(path.join(folder, 'a'), '--json'));
     expect(straight.stderr).not.toContain('error');
+    expect(straight.stderr.match(/^sampling last-digit: \d+ to do$/gm)).toHaveLength(4);
     expect(result.parse(onlyJson(straight)).arm).toBe('rl');
     const report = await readFile(path.join(folder, 'a', 'report.html'), 'utf8');
     expect(report).toContain('</html>');

@@ -79,6 +79,29 @@ describe('the way from random weights to an evaluated model', () => {
     expect(await readdir(cwd)).not.toContain(`never-${file}`);
   });
 
+  it('validates on rows it never trains on, and refuses to set apart more than half', async () => {
+    const rows = Array.from({ length: 12 }, (_, i) =>
+      JSON.stringify({ id: i, problem: `${i % 10}+${i % 7}`, answer: i }),
+    );
+    await writeFile(path.join(cwd, 'rows.jsonl'), `${rows.join('\n')}\n`);
+    await writeFile(path.join(cwd, 'rows-test.jsonl'), `${JSON.stringify({ problem: '9-9', answer: 0 })}\n`);
+    const options = ['train=rows.jsonl', 'test=rows-test.jsonl', 'format=raw', 'prompt={problem}='];
+    const task = ['--task', 'jsonl', ...options.flatMap((option) => ['--task-option', option])];
+    const sizes = ['iterations=2', 'promptsPerIteration=12', 'groupSize=2', 'maxTokens=4', 'validation.every=2'];
+    const args = ['train', 'grpo', '--model', 'warm', ...task, ...sizes.flatMap((size) => ['--set', size])];
+    const refused = await run(...args, '--out', 'too-few');
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--set validation.problems=6') });
+    expect(await readdir(cwd)).not.toContain('too-few');
+    const result = await json(...args, '--set', 'validation.problems=4', '--out', 'held-out');
+    expect(result).toMatchObject({ bestScore: expect.any(Number), metrics: { 'val.accuracy': expect.any(Number) } });
+    const rollouts = path.join(cwd, 'held-out', 'rollouts');
+    const files = await Promise.all(
+      (await readdir(rollouts)).map((file) => readFile(path.join(rollouts, file), 'utf8')),
+    );
+    const asked = files.join('').trim().split('\n');
+    expect(new Set(asked.map((line) => (JSON.parse(line) as { problemId: string }).problemId)).size).toBe(8);
+  });
+
   it('trains on chats as well', async () => {
     await json('models', 'export', 'warm', '--out', 'chat-model');
     await writeFile(path.join(cwd, 'chat-model', 'chat_template.jinja'), CHAT_TEMPLATE);

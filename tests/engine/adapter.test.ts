@@ -228,7 +228,7 @@ describe('an adapter', () => {
     [
       'the factors of another model',
       { kind: 'folder', path: join(import.meta.dirname, '../golden/model/adapters/llama/adapter') },
-      /does not fit/,
+      /in the model, .* in the adapter/,
     ],
   ])('of %s is refused', async (_, adapter, message) => {
     await expect(engine.openModel({ source: SOURCE, adapter })).rejects.toThrow(message);

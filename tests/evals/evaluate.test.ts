@@ -26,6 +26,7 @@ function scriptedSampler(reply: (prompt: string, sample: number) => string): Sam
     maxContext: 64,
     sampleBatch,
     sample: async (promptTokens, params) => (await sampleBatch([{ promptTokens, params }]))[0] ?? [],
+    continueFrom: () => Promise.reject(new Error('not of interest here')),
     dispose: async () => {},
   };
 }

@@ -77,11 +77,20 @@ describe('exportModel', () => {
       all.filter(([name]) => name !== 'lm_head.weight'),
     );
     expect((await failure(modelInfo(folder))).message).toContain('weights lack tensor lm_head.weight');
+    const extra = ['model.layers.0.self_attn.q_proj.bias', { shape: [1], data: Float32Array.of(1) }] as const;
+    await writeSafetensors(file, [...all, extra]);
+    expect((await failure(modelInfo(folder))).message).toContain('q_proj.bias has no place in a llama model');
+    const frequencies = [
+      'model.layers.0.self_attn.rotary_emb.inv_freq',
+      { shape: [1], data: Float32Array.of(1) },
+    ] as const;
+    await writeSafetensors(file, [...all, frequencies]);
+    expect(await modelInfo(folder)).toMatchObject({ architecture: 'llama' });
     const flat = all.map(
       ([name, { shape, data }]) => [name, { shape: [shape.reduce((a, b) => a * b), 1], data }] as const,
     );
     await writeSafetensors(file, flat);
-    expect((await failure(modelInfo(folder))).message).toMatch(/has shape \[\d+,1\], but config.json asks for/);
+    expect((await failure(modelInfo(folder))).message).toMatch(/is \[\d+, 1\], but config.json asks for/);
   });
 
   it('copies tokenizer files alone', async () => {

@@ -119,10 +119,8 @@ describe('importGguf', () => {
       const [ours, theirs] = [await openSafetensors(out), await openSafetensors(golden(`families/${name}`))];
       expect(ours.names().sort()).toEqual(theirs.names().sort());
       for (const tensor of theirs.names()) expect(await ours.read(tensor), tensor).toEqual(await theirs.read(tensor));
-      // SmolLM3's files leave out which layers rotate: all but every fourth.
       const expected = {
         ...(await loadModelConfig(golden(`families/${name}`))),
-        nopeLayers: [],
         bosId: 0,
         eosIds: [1],
       };
@@ -235,5 +233,29 @@ describe('importGguf', () => {
       }),
       { seed: 6, numRuns: 300 },
     );
+  });
+
+  it.each([0, 3, 2 ** 31, 2 ** 32 - 1])('refuses to align to %d bytes', async (alignment) => {
+    const file = join(await scratch(), 'aligned.gguf');
+    await writeFile(file, buildGguf({ ...baseMetadata, 'general.alignment': alignment }, []));
+    expect((await failure(modelInfo(file))).message).toContain('general.alignment');
+  });
+
+  it('refuses metadata that would cost more than its size, before it is decoded', async () => {
+    const file = join(await scratch(), 'large.gguf');
+    const flags = Buffer.alloc(12 + 5_000_000);
+    flags.writeUInt32LE(7);
+    flags.writeBigUInt64LE(5_000_000n, 4);
+    // A string's place in the file is taken by an array: its type number lies 8 + 1 bytes behind the key's length.
+    const whole = buildGguf({ k: '' }, []);
+    whole.writeUInt32LE(9, 24 + 8 + 1);
+    await writeFile(file, Buffer.concat([whole.subarray(0, 24 + 8 + 1 + 4), flags]));
+    expect((await failure(modelInfo(file))).message).toContain('metadata elements');
+    flags.writeUInt32LE(9);
+    await writeFile(
+      file,
+      Buffer.concat([whole.subarray(0, 24 + 8 + 1 + 4), flags.subarray(0, 4), Buffer.from([1]), Buffer.alloc(40)]),
+    );
+    expect((await failure(modelInfo(file))).message).toContain('metadata of type 9');
   });
 });

@@ -184,6 +184,12 @@ describe('sharded weights', () => {
     expect((await file.read('b')).data).toEqual(Float32Array.of(2));
   });
 
+  it('refuses a shard name that no file can have', async () => {
+    const error = await failure(await sharded('long', { a: 'x'.repeat(300) }));
+    expect(error.message).toContain('is not a file name');
+    expect(error.message.length).toBeLessThan(500);
+  });
+
   it.each(['../one.safetensors', '/etc/passwd', '..', 'sub/one.safetensors', 'sub\\one', 'C:one', ''])(
     'refuses the shard name %j',
     async (shard) => {

@@ -135,6 +135,50 @@ describe('trainRl: stop and resume', () => {
     expect(await weightsOf(second)).toEqual(await weightsOf(straight.policy));
   });
 
+  it.each([1, 2, 4, 6])('stopped while it validates iteration %i, redoes the validation alone', async (at) => {
+    const config = rlConfig({ validation: { every: 1, problems: 10 }, checkpoint: { every: 3, keep: 9 } });
+    const score = async (policy: TrainableModel) => (await weightsOf(policy)).reduce((a, b) => a + b, 0);
+    const validate = async (policy: TrainableModel) => ({ score: await score(policy), metrics: { extra: 1 } });
+    const straight = await MemoryRun.create(7);
+    const common = { task: echoTask(), render: rendering, config };
+    const whole = await openEchoPolicy(1);
+    await trainRl({ ...common, policy: whole, run: straight, validate });
+
+    const run = await MemoryRun.create(7);
+    const controller = new AbortController();
+    const stopping = async (policy: TrainableModel, iteration: number) => {
+      if (iteration === at) controller.abort();
+      controller.signal.throwIfAborted();
+      return validate(policy);
+    };
+    const broken = trainRl({
+      ...{ ...common, policy: await openEchoPolicy(1), run, validate: stopping, signal: controller.signal },
+    });
+    await expect(broken).rejects.toMatchObject({ kind: 'interrupted', hint: expect.stringContaining('hone resume') });
+    const saved = await run.latestCheckpoint();
+    expect(saved?.state.iteration).toBe(at);
+    expect(run.metrics).toHaveLength(at - 1);
+
+    // Stopped again at once: nothing is lost. Then to the end, and once more as after a crash before the next checkpoint.
+    const again = trainRl({
+      ...{ ...common, policy: await openEchoPolicy(99), run, validate: stopping, signal: controller.signal },
+      resumeFrom: saved,
+    });
+    await expect(again).rejects.toMatchObject({ kind: 'interrupted' });
+    expect(await run.latestCheckpoint()).toEqual(saved);
+    for (const seed of [50, 51]) {
+      let sampled = 0;
+      const counted = echoTask((problem, response) => (sampled++, gradeEcho(problem, response)));
+      const policy = await openEchoPolicy(seed);
+      await trainRl({ ...common, task: counted, policy, run, validate, resumeFrom: saved });
+      expect(sampled).toBe((6 - at) * config.promptsPerIteration * config.groupSize);
+      expect(run.comparable()).toEqual(straight.comparable());
+      expect([...run.rollouts]).toEqual([...straight.rollouts]);
+      expect(await weightsOf(policy)).toEqual(await weightsOf(whole));
+      expect((await run.bestCheckpoint())?.state.score).toBe((await straight.bestCheckpoint())?.state.score);
+    }
+  });
+
   it('killed after a checkpoint: later lines are cut and written again alike', async () => {
     const straight = await train();
     const checkpoint = straight.run.checkpoints.find(({ state }) => state.iteration === 4);
@@ -160,7 +204,7 @@ describe('trainRl: stop and resume', () => {
     const run = await MemoryRun.create(7);
     const result = await trainRl({
       ...{ policy: await openEchoPolicy(1), task: echoTask(), render: rendering, run },
-      config: rlConfig({ iterations: 4, validation: { every: 1 }, checkpoint: { every: 100, keep: 1 } }),
+      config: rlConfig({ iterations: 4, validation: { every: 1, problems: 10 }, checkpoint: { every: 100, keep: 1 } }),
       validate: (_policy, iteration) =>
         Promise.resolve({ score: scores[iteration - 1]!, metrics: { extra: iteration } }),
     });

@@ -52,9 +52,10 @@ describe('renderingOf', () => {
   it('renders prompts and responses of a task with the tokenizer', () => {
     const task = lastDigitTask();
     const alphabet = [...(task.alphabet ?? '')];
+    const encode = (text: string) => Int32Array.from(text, (c) => alphabet.indexOf(c));
     const tokenizer = {
-      ...{ vocabSize: alphabet.length, bosId: undefined, eosIds: [], padId: undefined },
-      encode: (text: string) => Int32Array.from(text, (c) => alphabet.indexOf(c)),
+      ...{ vocabSize: alphabet.length, bosId: undefined, eosIds: [], padId: undefined, encode },
+      shield: (contents: readonly string[]) => ({ contents, encode }),
       decode: (tokens: ArrayLike<number>) => Array.from(tokens, (id) => alphabet[id]).join(''),
       tokenBytes: () => new Uint8Array(),
     };

@@ -92,6 +92,32 @@ describe('trainSft', () => {
     expect(await weightsOf(model)).toEqual(await weightsOf(straight.policy));
   });
 
+  it('stopped while it evaluates, redoes the evaluation alone', async () => {
+    const changes = { heldOut: 2, evaluation: { every: 2 }, checkpoint: { every: 100, keep: 9 } };
+    const straight = await train(changes);
+    const controller = new AbortController();
+    const run = await MemoryRun.create(3);
+    const model = await openEchoPolicy(1);
+    const forward = model.forward.bind(model);
+    model.forward = (data) => {
+      if (run.metrics.length === 3) controller.abort();
+      return controller.signal.aborted ? Promise.reject(new Error('stopped')) : forward(data);
+    };
+    const config = sftConfig(changes);
+    const broken = trainSft({ model, data: echoes, config, run, signal: controller.signal });
+    await expect(broken).rejects.toMatchObject({ kind: 'interrupted' });
+    const resumeFrom = await run.latestCheckpoint();
+    expect(resumeFrom?.state.iteration).toBe(4);
+    const resumed = await openEchoPolicy(50);
+    const visits: number[] = [];
+    const watched: SftSource = { size: 8, at: (index) => (visits.push(index), echoes.at(index)) };
+    await trainSft({ model: resumed, data: watched, config, run, resumeFrom });
+    // All once to see what fits, two evaluations of 2, and 4 updates of 4.
+    expect(visits).toHaveLength(8 + 2 * 2 + 4 * 4);
+    expect(run.comparable()).toEqual(straight.run.comparable());
+    expect(await weightsOf(resumed)).toEqual(await weightsOf(straight.policy));
+  });
+
   it('sets held-out examples apart and ranks checkpoints by their loss', async () => {
     const seen = new Set<number>();
     const watched: SftSource = { size: 8, at: (index) => (seen.add(index), echoes.at(index)) };

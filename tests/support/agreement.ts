@@ -41,6 +41,12 @@ function promptsOf(name: string, lengths: readonly number[]): Int32Array[] {
   return lengths.map((length) => Int32Array.from({ length }, () => random.nextInt(4, 60)));
 }
 
+/** Prompts of a long beginning in common, which the sampler reads once, and ends of their own. */
+function fewShot(count: number): Int32Array[] {
+  const [examples, ...questions] = promptsOf('few-shot', [150, ...range(count, (i) => 1 + ((i * 11) % 50))]);
+  return questions.map((question) => Int32Array.from([...(examples as Int32Array), ...question]));
+}
+
 const range = <T>(length: number, at: (i: number) => T): T[] => Array.from({ length }, (_, i) => at(i));
 
 /** @param size share of the full set of prompts, from 0 to 1: a unit test is content with fewer. */
@@ -67,6 +73,7 @@ export function agreementCases(size = 1): AgreementCase[] {
     make('top-p, top-k, min-p and temperature', ragged, { topP: 0.9, topK: 20, minP: 0.02, temperature: 0.8 }),
     make('stop strings', ragged, { stop: ['q', 'Zx', '42'], maxTokens: 32 }),
     make('greedy', ragged, { temperature: 0, n: 1 }),
+    { name: 'a shared beginning', prompts: fewShot(few(12)), params: { ...base, n: 2 } },
   ];
 }
 

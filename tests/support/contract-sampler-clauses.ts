@@ -235,4 +235,46 @@ export const SAMPLER_CLAUSES: Readonly<Record<string, Clause>> = {
     expect(await snapshot.sample(prompt!, BASE)).toEqual(before);
     await snapshot.dispose();
   },
+
+  'a continuation gives what the sampler gives on the whole': async ({ openPolicy }) => {
+    const model = await openPolicy(33);
+    const sampler = await model.liveSampler();
+    const [prefix, ...more] = prompts(model.info.vocabSize, 12, 4);
+    const [reply] = await sampler.sample(prefix!, BASE, { keepCache: true });
+    const turn = Int32Array.from([...prefix!, ...reply!.tokens]);
+    const whole = (tokens: Int32Array) => Int32Array.from([...turn, ...tokens]);
+    const continuation = await sampler.continueFrom(turn);
+    expect([...continuation.prefix]).toEqual([...turn]);
+    const requests = [new Int32Array(), ...more].map((promptTokens) => ({ promptTokens, params: BASE }));
+    const given = await continuation.sampleBatch(requests);
+    const expected = await sampler.sampleBatch(
+      requests.map((request) => ({ ...request, promptTokens: whole(request.promptTokens) })),
+    );
+    const alone = await continuation.sample(more[0]!, BASE);
+    for (const [samples, others] of [...given.map((samples, i) => [samples, expected[i]!]), [alone, expected[1]!]]) {
+      expect(samples!.map(({ tokens }) => [...tokens])).toEqual(others!.map(({ tokens }) => [...tokens]));
+      samples!.forEach(({ rawLogprobs }, i) =>
+        expect(maxAbsDifference(rawLogprobs!, others![i]!.rawLogprobs!)).toBeLessThan(1e-4),
+      );
+    }
+    await model.dispose();
+  },
+
+  'a continuation ends when it is disposed of, and with a live sampler at the next update': async ({ openPolicy }) => {
+    const model = await openPolicy(34);
+    const [prefix, more] = prompts(model.info.vocabSize, 13, 2);
+    const [snapshot, live] = [await model.snapshot(), await model.liveSampler()];
+    const [kept, disposed] = [await snapshot.continueFrom(prefix!), await snapshot.continueFrom(prefix!)];
+    const ends = await live.continueFrom(prefix!);
+    const before = await kept.sample(more!, BASE);
+    await disposed.dispose();
+    await expect(disposed.sample(more!, BASE)).rejects.toThrow();
+    await model.forwardBackward(randomData(model.info.vocabSize, 34, 4), linearLoss(-1, 0));
+    await model.optimStep({ ...STEP, lr: 0.3 });
+    await expect(ends.sample(more!, BASE)).rejects.toThrow();
+    expect(await kept.sample(more!, BASE)).toEqual(before);
+    await kept.dispose();
+    await snapshot.dispose();
+    await model.dispose();
+  },
 };

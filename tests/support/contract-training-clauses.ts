@@ -135,6 +135,21 @@ export const TRAINING_CLAUSES: Readonly<Record<string, Clause>> = {
     await model.dispose();
   },
 
+  'sequences of very different lengths give the gradients of one at a time': async ({ openPolicy }) => {
+    const model = await openPolicy(4);
+    const data = randomData(model.info.vocabSize, 8, 12, 31);
+    for (const loss of [linearLoss(-1, 0, true), surrogate]) {
+      const whole = await gradientsOf(model, [data], loss);
+      const single = await gradientsOf(
+        model,
+        data.map((datum) => [datum]),
+        loss,
+      );
+      expect(relativeDifference(whole.gradients, single.gradients)).toBeLessThan(1e-5);
+    }
+    await model.dispose();
+  },
+
   'a linear loss gives what it gives without the flag': async ({ openPolicy }) => {
     const model = await openPolicy(5);
     const data = randomData(model.info.vocabSize, 6, 6);

@@ -1,5 +1,6 @@
 import { RandomStream } from '../../src/core/index.js';
 import type {
+  Continuation,
   Sample,
   SampleOptions,
   SampleParams,
@@ -63,6 +64,28 @@ export class ReferenceSampler implements Sampler {
         results.push(samples);
       }
       return results;
+    });
+  }
+
+  continueFrom(prefix: Int32Array): Promise<Continuation> {
+    let disposed = false;
+    const sampleBatch: Continuation['sampleBatch'] = (requests, options) => {
+      if (disposed) return Promise.reject(new Error('the continuation was disposed'));
+      const whole = requests.map(({ promptTokens, params }) => ({
+        promptTokens: Int32Array.from([...prefix, ...promptTokens]),
+        params,
+      }));
+      return this.sampleBatch(whole, options);
+    };
+    return Promise.resolve({
+      prefix,
+      sampleBatch,
+      sample: async (promptTokens, params, options) =>
+        (await sampleBatch([{ promptTokens, params }], options))[0] ?? [],
+      dispose: () => {
+        disposed = true;
+        return Promise.resolve();
+      },
     });
   }
 

@@ -26,7 +26,7 @@ export function rlConfig(changes: Partial<RlConfig> = {}): RlConfig {
       ...{ warmupUpdates: 0, schedule: 'constant', finalLrFraction: 0 },
     },
     maxSkippedUpdates: 3,
-    validation: { every: 0 },
+    validation: { every: 0, problems: 10 },
     checkpoint: { every: 2, keep: 2 },
     control: { shuffledReward: false },
     ...changes,

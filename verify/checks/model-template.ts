@@ -1,8 +1,8 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openGguf } from '../../src/model/gguf/file.js';
 import { differences, readGolden, renderCase, renderDigest, runPeer } from '../model/peers.js';
-import { templateCases, type TemplateCase } from '../model/templates.js';
+import { realTemplateCases, templateCases, VARIED_CHATS, type TemplateCase } from '../model/templates.js';
 import type { Check, CheckContext, CheckResult } from '../types.js';
 
 export interface TemplateGolden {
@@ -10,38 +10,48 @@ export interface TemplateGolden {
   digests: string[];
 }
 
-/** Renderings of every template and conversation; SmolLM2's own template joins where its file and Python are given. */
+function wrongCases(cases: readonly TemplateCase[], peer: TemplateGolden): TemplateCase[] {
+  const ours = cases.map((one) => renderDigest(renderCase(one)));
+  return differences(ours, peer.digests).flatMap((i) => cases[i] ?? []);
+}
+
+/** Renderings of the golden file; real models' own templates join where their files and Python are given. */
 async function run(ctx: CheckContext): Promise<CheckResult> {
   const cases = templateCases();
   const golden = await readGolden<TemplateGolden>('templates.json');
-  const wrong = differences(
-    cases.map((one) => renderDigest(renderCase(one))),
-    golden.digests,
-  ).map((i) => cases[i]);
-  let live = 0;
+  const wrong = wrongCases(cases, golden);
+  const own = await realTemplates(ctx);
+  const real = realTemplateCases(Object.values(own));
   if (ctx.python !== undefined) {
-    const all = templateCases(await smollm2Template(ctx.smollm2));
-    const theirs = await liveDigests(ctx.python, ctx.scratch, all);
-    wrong.push(
-      ...differences(
-        all.map((one) => renderDigest(renderCase(one))),
-        theirs.digests,
-      ).map((i) => all[i]),
-    );
-    live = all.length;
+    const all = [...cases, ...real];
+    wrong.push(...wrongCases(all, await liveDigests(ctx.python, ctx.scratch, all)));
   }
   for (const one of wrong.slice(0, 5)) ctx.log(`differs: ${JSON.stringify(one)}`);
+  const compared = ctx.python === undefined ? [] : Object.keys(own);
   return {
     status: wrong.length === 0 ? 'passed' : 'failed',
-    detail: `${cases.length} renderings against the golden file (transformers ${golden.versions['transformers']}), ${live} live; ${wrong.length} different`,
-    numbers: { golden: cases.length, live, different: wrong.length },
+    detail: `${cases.length} renderings against the golden file (transformers ${golden.versions['transformers']}); live with ${VARIED_CHATS.count} chats and more each: ${compared.join(', ') || 'none (needs --python and --smollm2 or --qwen)'}`,
+    numbers: {
+      golden: cases.length,
+      realTemplates: compared.length,
+      realRenderings: compared.length === 0 ? 0 : real.length,
+      different: wrong.length,
+    },
   };
 }
 
-async function smollm2Template(path: string | undefined): Promise<Record<string, string>> {
-  if (path === undefined) return {};
-  const template = (await openGguf(path)).metadata.get('tokenizer.chat_template');
-  return typeof template === 'string' ? { smollm2: template } : {};
+/** SmolLM2's template from its GGUF, and every template in Qwen's folder. */
+async function realTemplates({ smollm2, qwen }: CheckContext): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  if (smollm2 !== undefined) {
+    const template = (await openGguf(smollm2)).metadata.get('tokenizer.chat_template');
+    if (typeof template === 'string') found['smollm2'] = template;
+  }
+  if (qwen !== undefined) {
+    const files = (await readdir(qwen)).filter((file) => file.endsWith('.jinja')).sort();
+    for (const file of files) found[`qwen/${file}`] = await readFile(join(qwen, file), 'utf8');
+  }
+  return found;
 }
 
 /** What transformers renders for the cases. */
@@ -59,7 +69,7 @@ export async function liveDigests(
 
 const check: Check = {
   name: 'model-template',
-  shows: '4: chat template equal to transformers',
+  shows: "chat templates render as in transformers: every construct, and SmolLM2's and Qwen's own on >= 50 chats",
   needs: [],
   run,
 };

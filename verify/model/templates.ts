@@ -1,4 +1,6 @@
+import { RandomStream } from '../../src/core/index.js';
 import type { ChatMessage } from '../../src/model/index.js';
+import { variedStrings } from './strings.js';
 
 /** One rendering to compare with transformers. */
 export interface TemplateCase {
@@ -51,6 +53,7 @@ const TEMPLATES: Record<string, string> = {
 {% endfor %}{{ messages|map(attribute='role')|join(',') }}{{ (messages|selectattr('role','equalto','user')|list)|length }}`,
   macros: `{% macro turn(role, text) %}[{{ role }}]{{ text }}[/{{ role }}]{% endmacro %}{% for m in messages %}{{ turn(m.role, m.content) }}{% endfor %}{{ 'tools' if tools else 'no tools' }}{% if tools is not none %}!{% endif %}{% if documents is defined %}?{% endif %}`,
   arithmetic: `{% for i in range(1, 8, 3) %}{{ i * 2 - 1 }},{{ i // 2 }},{{ i % 3 }};{% endfor %}{{ messages[-1]['content'][:3] }}{{ messages[::-1][0].role }}{% if none is none and 3 > 2 and not false %}{{ 7 | string + '!' }}{% endif %}`,
+  strips: `{% for m in messages %}[{{ m.content.strip('\\n') }}|{{ m.content.lstrip(' \\n') }}|{{ m.content.rstrip('a. 😀') }}|{{ m.content.strip() }}|{{ m.content.lstrip(none) }}|{{ (m.content ~ ' ').rstrip() | trim }}]{% endfor %}`,
   comments: `{# a note #}
 {% for m in messages %}
     {# another #}
@@ -81,21 +84,44 @@ const CONVERSATIONS: ChatMessage[][] = [
   ],
   [say('user', 'naïve 数学 😀 "quotes" \'single\' <b>&amp;</b> \\n back\\slash\ttab')],
   [say('assistant', 'I begin.'), say('user', '')],
+  [say('user', '\ufeff \u001c\n white space \u0085\u2003\n'), say('assistant', '\u200b\t… 😀😀 a.')],
   [say('user', 'W'.repeat(300)), say('tool', '{"result": 4}'), say('assistant', 'Four.')],
 ];
 
-/** Every template with every conversation, with and without the generation prompt; `own` is added to the templates. */
-export function templateCases(own: Record<string, string> = {}): TemplateCase[] {
-  return Object.values({ ...TEMPLATES, ...own }).flatMap((template) =>
-    CONVERSATIONS.flatMap((messages) =>
-      [false, true].map((addGenerationPrompt) => ({
-        template,
-        messages,
-        addGenerationPrompt,
-        bos: '<s>',
-        eos: '</s>',
-        pad: '<pad>',
-      })),
-    ),
+/** A template with some conversations, with and without the generation prompt. */
+function casesOf(template: string, conversations: readonly ChatMessage[][]): TemplateCase[] {
+  const tokens = { bos: '<s>', eos: '</s>', pad: '<pad>' };
+  return conversations.flatMap((messages) =>
+    [false, true].map((addGenerationPrompt) => ({ template, messages, addGenerationPrompt, ...tokens })),
   );
+}
+
+/** The templates above with every conversation. */
+export function templateCases(): TemplateCase[] {
+  return Object.values(TEMPLATES).flatMap((template) => casesOf(template, CONVERSATIONS));
+}
+
+/** Chats that no template tells apart by accident: odd text, replies with thoughts, results of tools. */
+function variedChats(seed: number, count: number): ChatMessage[][] {
+  return Array.from({ length: count }, (_, i) => {
+    const random = new RandomStream(seed, 'varied-chats', i);
+    const texts = variedStrings(random.seed(0), 12);
+    const next = (): string => texts.pop() ?? '';
+    const reply = (): string => (random.next() < 0.4 ? `<think>\n${next()}\n</think>\n\n${next()}` : next());
+    const turns = Array.from({ length: random.nextInt(1, 4) }, (): ChatMessage[] => [
+      say('user', next()),
+      say('assistant', reply()),
+      ...(random.next() < 0.2 ? [say('tool', next()), say('assistant', reply())] : []),
+    ]);
+    const chat = [...(random.next() < 0.5 ? [say('system', next())] : []), ...turns.flat()];
+    return random.next() < 0.5 ? chat : chat.slice(0, -1);
+  });
+}
+
+export const VARIED_CHATS = { seed: 1, count: 60 };
+
+/** Templates of real models with every conversation and the varied chats. */
+export function realTemplateCases(templates: readonly string[]): TemplateCase[] {
+  const chats = [...CONVERSATIONS, ...variedChats(VARIED_CHATS.seed, VARIED_CHATS.count)];
+  return templates.flatMap((template) => casesOf(template, chats));
 }

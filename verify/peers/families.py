@@ -57,11 +57,14 @@ FAMILIES = {
     "qwen3-biases": (transformers.Qwen3Config, {"head_dim": 32, "attention_bias": True}),
     "smollm3": (
         transformers.SmolLM3Config,
-        {"no_rope_layer_interval": 2, "tie_word_embeddings": True, "rope_parameters": plain(5000000.0)},
+        {
+            "hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 4, "tie_word_embeddings": True,
+            "rope_parameters": plain(5000000.0),
+        },
     ),
     "smollm3-listed": (
         transformers.SmolLM3Config,
-        {"no_rope_layers": [0, 1, 1], "num_hidden_layers": 3, "rope_parameters": LLAMA3},
+        {"no_rope_layers": [0, 1, 1], "num_hidden_layers": 3, "attention_bias": True, "rope_parameters": LLAMA3},
     ),
 }
 

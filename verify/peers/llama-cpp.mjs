@@ -23,14 +23,17 @@ const context = await loaded.createContext({
   batchSize: longest,
   threads: 1,
   flashAttention: false,
+  // By default keys and values are rounded to halves.
+  experimentalKvCacheKeyType: 'F32',
+  experimentalKvCacheValueType: 'F32',
 });
 const top1 = [];
+const sequence = context.getSequence();
 for (const tokens of sequences) {
-  const sequence = context.getSequence();
+  await sequence.clearHistory();
   const wanted = tokens.map((token) => [token, { generateNext: { token: true, options: { temperature: 0 } } }]);
   const outputs = await sequence.controlledEvaluate(wanted);
   top1.push(outputs.map((output) => output?.next?.token ?? -1));
-  sequence.dispose();
 }
 const tokens = texts.map((text) => loaded.tokenize(text, false, 'trimLeadingSpace'));
 await writeFile(out, JSON.stringify({ version, release: llama.llamaCppRelease, top1, tokens }));

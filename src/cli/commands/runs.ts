@@ -21,8 +21,8 @@ export function define(command: Command, io: Io): void {
   examples(compare, ['hone runs compare runs/grpo-0 runs/dapo-0']);
   const diff = withCommonOptions(command.command('diff'))
     .description('What differs between two runs, times left out. Exit code 0: nothing; 1: something.')
-    .argument('<a>', 'run folder')
-    .argument('<b>', 'run folder')
+    .argument('<run>', 'run folder')
+    .argument('<other>', 'run folder to hold against it')
     .action((a: string, b: string) => diffCommand(a, b, io));
   examples(diff, ['hone runs diff runs/a runs/b']);
   const report = withCommonOptions(command.command('report'))

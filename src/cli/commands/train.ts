@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { adapterOptions } from '../adapter-options.js';
 import type { Io } from '../io.js';
 import {
   engineOption,
@@ -12,6 +13,7 @@ import {
 import { runTrain, type TrainCommandOptions } from '../train.js';
 
 export function define(command: Command, io: Io): void {
+  const { rank, alpha, targets } = adapterOptions();
   withCommonOptions(command)
     .description('Trains a model with a recipe and writes a run folder.')
     .argument('<recipe>', 'sft, grpo, dapo (hone recipes list)')
@@ -32,6 +34,9 @@ export function define(command: Command, io: Io): void {
     .option('--preset <name>', 'values of the recipe: mini runs on a laptop, paper is as published', 'mini')
     .option('--set <path=value>', 'change one setting of the recipe, repeatable', keyValue)
     .option('--accept-assumed', 'run a preset whose paper leaves values open (hone recipes show lists them)', false)
+    .addOption(rank)
+    .addOption(alpha)
+    .addOption(targets)
     .addOption(engineOption())
     .option('--out <folder>', 'run folder to write (default: runs/<recipe>-<task>-<seed>)')
     .addOption(seedOption())
@@ -53,5 +58,6 @@ export function define(command: Command, io: Io): void {
     'hone train dapo --model runs/warm --task countdown',
     'hone train grpo --model models/smollm2 --task gsm8k --task-option data=./data --set iterations=20',
     'hone train sft --model models/smollm2 --data chat.jsonl',
+    'hone train sft --model models/smollm2 --data chat.jsonl --lora 16',
   ]);
 }

@@ -1,7 +1,6 @@
 import { HoneError, RandomStream } from '../../core/index.js';
-import { readPeftAdapter, writePeftAdapter, type ModelConfig } from '../../model/index.js';
+import { checkAdapterFits, readPeftAdapter, writePeftAdapter, type ModelConfig } from '../../model/index.js';
 import { LORA_TARGETS, type AdapterSource } from '../types.js';
-import { sizeOf } from './graph/values.js';
 import { layerNames, loraA, loraB } from './llama/weights.js';
 import type { Arrays } from './parameters.js';
 
@@ -84,54 +83,23 @@ export function newAdapter(
   return { adapter: { rank, alpha, scale: alpha / rank, targets, modules, shapes }, arrays };
 }
 
-/** weight + scale * B A, a new array; the sum over the rank is in float64. */
-export function mergedWeight(
-  weight: Float32Array,
-  a: Float32Array,
-  b: Float32Array,
-  { rank, scale }: Pick<Adapter, 'rank' | 'scale'>,
-): Float32Array {
-  const width = a.length / rank;
-  const merged = weight.slice();
-  const row = new Float64Array(width);
-  for (let o = 0; o * width < weight.length; o++) {
-    row.fill(0);
-    for (let k = 0; k < rank; k++) {
-      const factor = scale * (b[o * rank + k] as number);
-      if (factor !== 0)
-        for (let j = 0; j < width; j++) row[j] = (row[j] as number) + factor * (a[k * width + j] as number);
-    }
-    for (let j = 0; j < width; j++) merged[o * width + j] = (merged[o * width + j] as number) + (row[j] as number);
-  }
-  return merged;
-}
-
 /** A PEFT adapter from its folder. @throws HoneError when it is damaged or does not fit the model. */
 export async function loadAdapter(
   weights: ReadonlyMap<string, readonly number[]>,
   path: string,
 ): Promise<{ adapter: Adapter; arrays: Arrays }> {
-  const { rank, alpha, scale, targets, tensors } = await readPeftAdapter(path);
+  const read = await readPeftAdapter(path);
+  checkAdapterFits(read, weights, path);
+  const { rank, alpha, scale, targets, tensors } = read;
   const modules = [...tensors.keys()];
-  const stray = modules.find((module) => !weights.has(`${module}.weight`));
-  if (stray !== undefined) throw misfit(path, `the model has no module ${stray}`);
   const shapes = adapterShapes(modules, weights, rank);
-  const arrays: Arrays = new Map();
-  for (const [module, { a, b }] of tensors) {
-    for (const [name, data] of [
+  const arrays: Arrays = new Map(
+    [...tensors].flatMap(([module, { a, b }]) => [
       [loraA(module), a],
       [loraB(module), b],
-    ] as const) {
-      const shape = shapes.get(name) ?? [];
-      if (sizeOf(shape) !== data.length) throw misfit(path, `${name} does not fit the model's [${shape.join(', ')}]`);
-      arrays.set(name, data);
-    }
-  }
+    ]),
+  );
   return { adapter: { rank, alpha, scale, targets, modules, shapes }, arrays };
-}
-
-function misfit(path: string, why: string): HoneError {
-  return new HoneError('input', why, { where: path, hint: 'Check that adapter and model belong together.' });
 }
 
 /** Writes the adapter as a PEFT folder. */

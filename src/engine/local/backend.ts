@@ -14,8 +14,10 @@ import type {
 } from '../types.js';
 import { saveAdapter } from './adapter.js';
 import { Parameters } from './parameters.js';
-import { Sampling, type SamplingHooks } from './sampling.js';
+import type { Prefix } from './prefixes.js';
+import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
+import type { BatchShape } from './llama/layer-graph.js';
 import { defaultTokensPerMicroBatch } from './micro-batches.js';
 import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
 
@@ -25,6 +27,7 @@ export interface BackendOptions extends SessionOptions {
 }
 
 const DEFAULT_SLOTS = 64;
+const DEFAULT_CACHE_BYTES = 2 ** 30;
 
 export interface Opened {
   handle: number;
@@ -57,17 +60,25 @@ interface SamplerEntry {
   owned: boolean;
 }
 
+interface ContinuationEntry {
+  kind: 'continuation';
+  sampler: SamplerEntry;
+  prefix: Prefix;
+}
+
+type Entry = ModelEntry | SamplerEntry | ContinuationEntry;
+
 /**
  * The local engine's side of the fence: weights, graphs and everything that blocks. Runs in a worker thread, or in
  * the caller's own. Objects are known by number to the other side.
  */
 export class Backend {
-  readonly #entries = new Map<number, ModelEntry | SamplerEntry>();
+  readonly #entries = new Map<number, Entry>();
   #next = 1;
 
   constructor(private readonly options: BackendOptions) {}
 
-  #add(entry: ModelEntry | SamplerEntry): number {
+  #add(entry: Entry): number {
     this.#entries.set(this.#next, entry);
     return this.#next++;
   }
@@ -116,6 +127,8 @@ export class Backend {
       {
         ...this.options,
         slots: options.samplingSlots ?? DEFAULT_SLOTS,
+        cacheBytes: options.cacheBytes ?? DEFAULT_CACHE_BYTES,
+        sharePrefixes: options.sharePrefixes ?? true,
         maxContext: options.maxContext ?? parameters.config.maxContext,
       },
     );
@@ -139,8 +152,14 @@ export class Backend {
   }
 
   /** The forward pass of one micro-batch, kept for `backwardHeld`. */
-  hold(handle: number, sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
-    return this.#model(handle).training.hold(sequences, entropy, temperature);
+  hold(
+    handle: number,
+    sequences: Sequence[],
+    shape: BatchShape,
+    entropy: boolean,
+    temperature: number,
+  ): Promise<TokenOutputs> {
+    return this.#model(handle).training.hold(sequences, shape, entropy, temperature);
   }
 
   backwardHeld(handle: number, coefficients: Coefficients): Promise<void> {
@@ -148,8 +167,9 @@ export class Backend {
   }
 
   async optimStep(handle: number, step: OptimStep): Promise<{ result: OptimResult; version: number }> {
-    const { training } = this.#model(handle);
+    const { training, sampling } = this.#model(handle);
     const result = training.optimStep(step);
+    sampling.dropOutdated();
     return { result, version: training.parameters.version };
   }
 
@@ -223,17 +243,38 @@ export class Backend {
     }));
   }
 
-  async sample(handle: number, requests: SampleRequest[], hooks: SamplingHooks): Promise<Sample[][]> {
+  /** A sampler or a continuation of one. @throws HoneError when it is gone, or its weights are */
+  #samplerOf(handle: number): { sampler: SamplerEntry; base?: Prefix } {
     const entry = this.#entries.get(handle);
-    if (entry?.kind !== 'sampler') throw new HoneError('usage', 'this sampler has been disposed of, or its model has');
-    const { sampling, version } = entry;
-    if (sampling.parameters.version !== version) {
-      throw new HoneError('usage', `a live sampler of weights version ${version} is used after an update`, {
-        hint: 'Take a new liveSampler() after each update, or a snapshot() that keeps its weights.',
+    if (!entry || entry.kind === 'model')
+      throw new HoneError('usage', 'this sampler has been disposed of, or its model has', {
+        hint: 'Take a new one with liveSampler() or snapshot().',
       });
-    }
-    if (requests.some(({ params }) => params.stop?.length)) await this.#needTokenBytes(entry);
-    return sampling.sample(requests, hooks);
+    const found = entry.kind === 'sampler' ? { sampler: entry } : { sampler: entry.sampler, base: entry.prefix };
+    const { sampling, version } = found.sampler;
+    if (sampling.parameters.version === version) return found;
+    throw new HoneError('usage', `a live sampler of weights version ${version} is used after an update`, {
+      hint: 'Take a new liveSampler() after each update, or a snapshot() that keeps its weights.',
+    });
+  }
+
+  async sample(handle: number, requests: SampleRequest[], keep: boolean, hooks: SamplingHooks): Promise<Sample[][]> {
+    const { sampler, base } = this.#samplerOf(handle);
+    if (requests.some(({ params }) => params.stop?.length)) await this.#needTokenBytes(sampler);
+    const whole = base
+      ? requests.map((request) => ({ ...request, promptTokens: joined(base.tokens, request.promptTokens) }))
+      : requests;
+    return sampler.sampling.sample(whole, hooks, { base, keep });
+  }
+
+  /** @returns the handle of a continuation */
+  async continueFrom(handle: number, prefix: Int32Array): Promise<number> {
+    const { sampler } = this.#samplerOf(handle);
+    return this.#add({ kind: 'continuation', sampler, prefix: await sampler.sampling.hold(prefix) });
+  }
+
+  async samplingStats(handle: number): Promise<SamplingStats> {
+    return this.#samplerOf(handle).sampler.sampling.stats;
   }
 
   async #needTokenBytes({ sampling, options }: SamplerEntry): Promise<void> {
@@ -248,16 +289,31 @@ export class Backend {
     const entry = this.#entries.get(handle);
     if (!entry) return;
     this.#entries.delete(handle);
+    if (entry.kind === 'continuation') return entry.sampler.sampling.release(entry.prefix);
+    await this.#disposeWhere((other) => other.kind === 'continuation' && other.sampler === entry);
     if (entry.kind === 'sampler') {
       if (entry.owned) await entry.sampling.dispose();
       return;
     }
-    for (const [number, other] of this.#entries) {
-      if (other.kind === 'sampler' && other.sampling === entry.sampling) this.#entries.delete(number);
-    }
+    await this.#disposeWhere((other) => other.kind === 'sampler' && other.sampling === entry.sampling);
     await entry.training.dispose();
     await entry.sampling.dispose();
   }
+
+  async #disposeWhere(which: (entry: Entry) => boolean): Promise<void> {
+    for (const [handle, entry] of [...this.#entries]) if (which(entry)) await this.dispose(handle);
+  }
+
+  disposeAll(): Promise<void> {
+    return this.#disposeWhere(() => true);
+  }
+}
+
+function joined(a: Int32Array, b: Int32Array): Int32Array {
+  const all = new Int32Array(a.length + b.length);
+  all.set(a);
+  all.set(b, a.length);
+  return all;
 }
 
 function countOf(arrays: ReadonlyMap<string, Float32Array>): number {

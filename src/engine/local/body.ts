@@ -150,7 +150,11 @@ export class Body {
     let [dy, dx] = held.gradients;
     for (let layer = this.parameters.config.layers - 1; layer >= 0; layer--) {
       const graph = await this.#session(held.shape, this.#models[layer] as number, 'backward');
-      const feeds: Record<string, Tensor> = { ...held.carried[layer], [IO.x]: held.stream[layer] as Tensor, [IO.dy]: dy };
+      const feeds: Record<string, Tensor> = {
+        ...held.carried[layer],
+        [IO.x]: held.stream[layer] as Tensor,
+        [IO.dy]: dy,
+      };
       const fetches: Record<string, Tensor> = { [IO.dx]: dx };
       for (const [name, tensor] of Object.entries(this.#ofLayer(layer, this.parameters.tensors)))
         if (graph.reads(name)) feeds[name] = tensor;

@@ -7,7 +7,7 @@ import type { SamplingHooks } from './sampling.js';
 /** Methods of the backend that a channel can call; `sample` gets its hooks from the channel. */
 export type Method = keyof Backend;
 type Args<M extends Method> = M extends 'sample'
-  ? [handle: number, requests: Parameters<Backend['sample']>[1]]
+  ? [handle: number, requests: Parameters<Backend['sample']>[1], keep: boolean]
   : Parameters<Backend[M]>;
 
 /** The way to a backend: calls take effect in the order they are made. */
@@ -18,9 +18,12 @@ export interface Channel {
 
 const noHooks: SamplingHooks = { aborted: () => false, progress() {} };
 
+const closedError = (): HoneError => new HoneError('usage', 'the engine has been closed', { hint: 'Make a new one.' });
+
 /** Runs calls one after the other on a backend in this thread. */
 export class InlineChannel implements Channel {
   readonly #backend: Backend;
+  #closed = false;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(options: BackendOptions) {
@@ -32,6 +35,7 @@ export class InlineChannel implements Channel {
     args: Args<M>,
     hooks: SamplingHooks = noHooks,
   ): Promise<Awaited<ReturnType<Backend[M]>>> {
+    if (this.#closed) return Promise.reject(closedError());
     const run = this.#backend[method] as (...all: unknown[]) => Promise<Awaited<ReturnType<Backend[M]>>>;
     const all = method === 'sample' ? [...args, hooks] : args;
     const result = this.#tail.then(() => run.apply(this.#backend, all));
@@ -43,7 +47,9 @@ export class InlineChannel implements Channel {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#tail;
+    await this.#backend.disposeAll();
   }
 }
 
@@ -144,7 +150,7 @@ export class WorkerChannel implements Channel {
   }
 
   async close(): Promise<void> {
-    this.#failure = new HoneError('usage', 'the engine has been closed');
+    this.#failure = closedError();
     await this.#worker.terminate();
   }
 }

@@ -13,7 +13,6 @@ import type {
   OptimResult,
   OptimStep,
   Outputs,
-  Sampler,
   TrainableModel,
 } from '../types.js';
 import type { Opened } from './backend.js';
@@ -151,9 +150,9 @@ export class LocalModel implements TrainableModel {
     const lengths = sequences.map(({ input }) => input.length);
     const outputs: Outputs = { logprobs: [], ...(entropy ? { entropy: [] } : {}) };
     const results: LossResult[] = [];
-    for (const { members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
+    for (const { T, B, members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
       const part = members.map((member) => sequences[member] as Sequence);
-      const out = await this.channel.call('hold', [this.opened.handle, part, entropy, temperature]);
+      const out = await this.channel.call('hold', [this.opened.handle, part, { T, B }, entropy, temperature]);
       const result = loss.fn(
         out,
         members.map((member) => data[member] as Datum),
@@ -182,18 +181,18 @@ export class LocalModel implements TrainableModel {
     return this.#enqueue(() => this.channel.call('zeroGrad', [this.opened.handle]));
   }
 
-  async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<Sampler> {
+  async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<LocalSampler> {
     return this.#enqueue(async () => {
       const { handle, version } = await this.channel.call(method, [this.opened.handle]);
       return new LocalSampler(this.channel, handle, version, this.info.maxContext, enqueue);
     });
   }
 
-  snapshot(): Promise<Sampler> {
+  snapshot(): Promise<LocalSampler> {
     return this.#sampler('snapshot', (task) => task());
   }
 
-  liveSampler(): Promise<Sampler> {
+  liveSampler(): Promise<LocalSampler> {
     return this.#sampler('liveSampler', this.#enqueue);
   }
 

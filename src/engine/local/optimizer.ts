@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { writeSafetensors } from '../../model/index.js';
+import { readTensors, writeSafetensors } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
 import { adamw, clipScale, globalNorm } from './adamw.js';
-import { readArrays, zerosLike, type Arrays, type Parameters } from './parameters.js';
+import { zerosLike, type Arrays, type Parameters } from './parameters.js';
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 
@@ -49,11 +49,11 @@ export class Optimizer {
   /** Reads what `save` wrote. @returns a function that puts it in force */
   async read(folder: string): Promise<() => void> {
     const file = join(folder, OPTIMIZER_FILE);
-    const step = (await readArrays(file, new Map([['step', [1]]]))).get('step')?.[0] ?? 0;
+    const step = (await readTensors(file, new Map([['step', [1]]]))).get('step')?.[0] ?? 0;
     const moments = async (prefix: string): Promise<Arrays> => {
       const names = [...this.parameters.trained().keys()];
       const shapes = names.map((name) => [`${prefix}.${name}`, this.parameters.shapes.get(name) ?? []] as const);
-      const read = await readArrays(file, new Map(shapes));
+      const read = await readTensors(file, new Map(shapes));
       return new Map([...read].map(([name, data]) => [name.slice(prefix.length + 1), data]));
     };
     const state = step > 0 ? { m: await moments('m'), v: await moments('v'), step } : undefined;

@@ -1,7 +1,13 @@
 import { HoneError, RandomStream } from '../../core/index.js';
-import { llamaTensorShapes, openSafetensors, writeSafetensors, type ModelConfig } from '../../model/index.js';
+import {
+  llamaTensorShapes,
+  mergeLoraInto,
+  readTensors,
+  writeSafetensors,
+  type ModelConfig,
+} from '../../model/index.js';
 import type { AdapterSource } from '../types.js';
-import { mergedWeight, newAdapter, loadAdapter, type Adapter } from './adapter.js';
+import { newAdapter, loadAdapter, type Adapter } from './adapter.js';
 import { sizeOf } from './graph/values.js';
 import { loraA, loraB, type GraphModel } from './llama/weights.js';
 import { loadOrt, tensorOf, type Tensor } from './session.js';
@@ -90,7 +96,7 @@ export class Parameters implements GraphModel {
 
   /** From a safetensors file or a folder of shards. @throws HoneError when a tensor is missing or misshapen. */
   static async load(config: ModelConfig, path: string): Promise<Parameters> {
-    return Parameters.#over(config, await readArrays(path, llamaTensorShapes(config)));
+    return Parameters.#over(config, await readTensors(path, llamaTensorShapes(config)));
   }
 
   /** A model with an adapter to train, over the same weights; these may not change from now on. */
@@ -141,7 +147,9 @@ export class Parameters implements GraphModel {
     for (const module of adapter.modules) {
       const array = (name: string): Float32Array => this.arrays.get(name) as Float32Array;
       const weight = `${module}.weight`;
-      merged.set(weight, mergedWeight(array(weight), array(loraA(module)), array(loraB(module)), adapter));
+      const values = array(weight).slice();
+      mergeLoraInto(values, { a: array(loraA(module)), b: array(loraB(module)) }, adapter.rank, adapter.scale);
+      merged.set(weight, values);
     }
     return merged;
   }
@@ -212,46 +220,4 @@ export class Parameters implements GraphModel {
       [...arrays].map(([name, data]) => [name, { shape: this.shapes.get(name) ?? [], data }] as const),
     );
   }
-}
-
-/** Reads the tensors of the given shapes, and refuses a file that lacks one or has it in another shape. */
-export async function readArrays(path: string, shapes: ReadonlyMap<string, readonly number[]>): Promise<Arrays> {
-  const file = await openSafetensors(path);
-  const present = new Set(file.names());
-  const arrays: Arrays = new Map();
-  for (const [name, shape] of shapes) {
-    if (!present.has(name)) {
-      throw new HoneError('input', `has no tensor ${name}, which config.json calls for`, {
-        where: path,
-        hint: 'Check that weights and config.json belong to the same model.',
-      });
-    }
-    const info = file.info(name);
-    if (info.shape.join() !== shape.join()) {
-      throw new HoneError(
-        'input',
-        `tensor ${name} is [${info.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`,
-        {
-          where: path,
-          hint: 'Check that weights and config.json belong to the same model.',
-        },
-      );
-    }
-    const { data } = await file.read(name);
-    if (!isFiniteThroughout(data)) {
-      throw new HoneError('input', `tensor ${name} holds NaN or infinity`, {
-        where: path,
-        hint: 'The file is damaged, or training had diverged when it was written: use another copy or an earlier checkpoint.',
-      });
-    }
-    arrays.set(name, data);
-  }
-  return arrays;
-}
-
-function isFiniteThroughout(data: Float32Array): boolean {
-  // 0 * x is 0 for every finite x, and NaN otherwise.
-  let sum = 0;
-  for (let i = 0; i < data.length; i++) sum += 0 * (data[i] as number);
-  return sum === 0;
 }

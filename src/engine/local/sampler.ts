@@ -1,6 +1,7 @@
 import { HoneError } from '../../core/index.js';
-import type { Sample, SampleOptions, SampleParams, Sampler, SampleRequest } from '../types.js';
+import type { Continuation, Sample, SampleOptions, SampleParams, Sampler, SampleRequest } from '../types.js';
 import type { Channel } from './channel.js';
+import type { SamplingStats } from './sampling.js';
 
 /** Runs a task after everything that was asked of the same model before. */
 export type Enqueue = <T>(task: () => Promise<T>) => Promise<T>;
@@ -21,13 +22,12 @@ function check(params: SampleParams): void {
   if (params.stop?.includes('')) bad('stop', 'a list of strings that are not empty');
 }
 
-export class LocalSampler implements Sampler {
+/** What samplers and continuations have in common: a handle that prompts are given to. */
+class Handle {
   constructor(
-    private readonly channel: Channel,
-    private readonly handle: number,
-    readonly weightsVersion: number,
-    readonly maxContext: number,
-    private readonly enqueue: Enqueue,
+    protected readonly channel: Channel,
+    protected readonly handle: number,
+    protected readonly enqueue: Enqueue,
   ) {}
 
   async sample(promptTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]> {
@@ -38,7 +38,7 @@ export class LocalSampler implements Sampler {
   async sampleBatch(requests: readonly SampleRequest[], options: SampleOptions = {}): Promise<Sample[][]> {
     for (const { params } of requests) check(params);
     return this.enqueue(() =>
-      this.channel.call('sample', [this.handle, requests.slice()], {
+      this.channel.call('sample', [this.handle, requests.slice(), options.keepCache ?? false], {
         aborted: () => options.signal?.aborted ?? false,
         progress: (done, total, tokens) => options.onProgress?.(done, total, tokens),
       }),
@@ -47,5 +47,40 @@ export class LocalSampler implements Sampler {
 
   async dispose(): Promise<void> {
     await this.enqueue(() => this.channel.call('dispose', [this.handle]));
+  }
+}
+
+class LocalContinuation extends Handle implements Continuation {
+  constructor(
+    channel: Channel,
+    handle: number,
+    enqueue: Enqueue,
+    readonly prefix: Int32Array,
+  ) {
+    super(channel, handle, enqueue);
+  }
+}
+
+export class LocalSampler extends Handle implements Sampler {
+  constructor(
+    channel: Channel,
+    handle: number,
+    readonly weightsVersion: number,
+    readonly maxContext: number,
+    enqueue: Enqueue,
+  ) {
+    super(channel, handle, enqueue);
+  }
+
+  async continueFrom(prefix: Int32Array): Promise<Continuation> {
+    return this.enqueue(async () => {
+      const handle = await this.channel.call('continueFrom', [this.handle, prefix]);
+      return new LocalContinuation(this.channel, handle, this.enqueue, prefix.slice());
+    });
+  }
+
+  /** Beyond the common interface: what reading and caching have cost since the weights were opened or copied. */
+  stats(): Promise<SamplingStats> {
+    return this.enqueue(() => this.channel.call('samplingStats', [this.handle]));
   }
 }

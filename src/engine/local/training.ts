@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import type { ModelConfig } from '../../model/index.js';
+import { type ModelConfig, readTensors } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
 import { Body, type HeldBatch } from './body.js';
 import { Head, type HeadRow } from './head.js';
+import type { BatchShape } from './llama/layer-graph.js';
 import { EMBEDDING, FINAL_NORM, headName } from './llama/weights.js';
 import { planMicroBatches, type MicroBatch } from './micro-batches.js';
 import { Optimizer } from './optimizer.js';
-import { readArrays, zerosLike, type Arrays, type Parameters } from './parameters.js';
+import { zerosLike, type Arrays, type Parameters } from './parameters.js';
 import { SessionCache } from './session-cache.js';
 import { loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
 
@@ -155,12 +156,16 @@ export class Training {
     return outputs;
   }
 
-  /** The forward pass of one micro-batch; what its backward pass needs is kept until `backwardHeld`. */
-  async hold(sequences: readonly Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+  /** The forward pass of sequences as one micro-batch of this shape; what its backward pass needs is kept until `backwardHeld`. */
+  async hold(
+    sequences: readonly Sequence[],
+    shape: BatchShape,
+    entropy: boolean,
+    temperature: number,
+  ): Promise<TokenOutputs> {
     const outputs = emptyOutputs(sequences, entropy);
     const inputs = sequences.map(({ input }) => input);
-    const [batch, ...more] = this.#plan(inputs);
-    if (!batch || more.length > 0) throw new Error('hold() takes the sequences of one micro-batch');
+    const batch = { ...shape, members: sequences.map((_, member) => member) };
     const body = await this.#body.hold(batch, packIds(batch, inputs));
     this.#held = { batch, body, sequences, entropy, temperature };
     await this.#head.run(rowsOf(batch, inputs), body.hidden, sequences, temperature, outputs);
@@ -235,7 +240,7 @@ export class Training {
     const shapes = [...this.parameters.trained().keys()].map(
       (name) => [name, this.parameters.shapes.get(name) ?? []] as const,
     );
-    const weights = await readArrays(join(folder, WEIGHTS_FILE), new Map(shapes));
+    const weights = await readTensors(join(folder, WEIGHTS_FILE), new Map(shapes));
     const putMoments = await this.#optimizer.read(folder);
     this.parameters.set(weights);
     putMoments();

@@ -6,7 +6,7 @@ import { readJson } from '../files.js';
 import { GPT2_PATTERN, DIGIT_PATTERN, DIGITS_PATTERN } from '../patterns.js';
 import { BYTE_OF_CHARACTER, vocabularyKind } from '../token-bytes.js';
 import { parseTokenizerJson, stepsOf, vocabularySize, type Step, type TokenizerJson } from '../tokenizer-json.js';
-import { loadTokenizer, MAX_TOKENIZER_BYTES } from '../tokenizer.js';
+import { loadTokenizer, MAX_TOKENIZER_BYTES, readSpecialTokens } from '../tokenizer.js';
 import type { Tokenizer } from '../types.js';
 import { PRE_TOKENIZATIONS } from './tokenizer.js';
 import type { GgufValue } from './writer.js';
@@ -29,8 +29,9 @@ export async function ggufTokenizerMetadata(folder: string, rows: number): Promi
   const tokenizer = await loadTokenizer(folder);
   const json = parseTokenizerJson(await readJson(file, MAX_TOKENIZER_BYTES), file);
   const { pre, model } = vocabularyKind(json) === 'plain' ? plainVocabulary(json, file) : byteLevel(json, file);
-  const ids = tokenIds(tokenizer);
   const { tokens, types } = tokenList(json, model.vocab, Math.max(rows, vocabularySize(json)));
+  const { unk } = await readSpecialTokens(folder);
+  const ids = tokenIds(tokenizer, unk === undefined ? -1 : tokens.indexOf(unk));
   const template = await loadChatTemplate(folder);
   return new Map<string, GgufValue>([
     ['tokenizer.ggml.model', { string: 'gpt2' }],
@@ -104,13 +105,14 @@ function plainVocabulary(json: TokenizerJson, where: string): Vocabulary {
   return { pre: 'gpt-2', model: { vocab, merges: [] } };
 }
 
-/** BOS, the two ids that end a reply which a file can name, and padding. */
-function tokenIds({ bosId, eosIds, padId }: Tokenizer): [string, number][] {
+/** BOS, the two ids that end a reply which a file can name, padding, and the unknown token (-1: none). */
+function tokenIds({ bosId, eosIds, padId }: Tokenizer, unknown: number): [string, number][] {
   const named: [string, number | undefined][] = [
     ['bos', bosId],
     ['eos', eosIds[0]],
     ['eot', eosIds[1]],
     ['padding', padId],
+    ['unknown', unknown < 0 ? undefined : unknown],
   ];
   return named.filter((entry): entry is [string, number] => entry[1] !== undefined);
 }

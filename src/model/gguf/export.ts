@@ -13,16 +13,16 @@ import { ggufName } from './import.js';
 import { writeGguf, type GgufTensorSource, type GgufValue } from './writer.js';
 
 /** What matrices are stored as; norms and biases are float32 in every case. */
-export type GgufExportType = 'f16' | 'q8_0';
+export type GgufExportType = 'f32' | 'f16' | 'q8_0';
 
-/** enum llama_ftype: MOSTLY_F16, MOSTLY_Q8_0. */
-const FILE_TYPES: Readonly<Record<GgufExportType, number>> = { f16: 1, q8_0: 7 };
-const MATRIX_TYPES: Readonly<Record<GgufExportType, GgufType>> = { f16: 'F16', q8_0: 'Q8_0' };
+/** enum llama_ftype: ALL_F32, MOSTLY_F16, MOSTLY_Q8_0. */
+const FILE_TYPES: Readonly<Record<GgufExportType, number>> = { f32: 0, f16: 1, q8_0: 7 };
+const MATRIX_TYPES: Readonly<Record<GgufExportType, GgufType>> = { f32: 'F32', f16: 'F16', q8_0: 'Q8_0' };
 
 /**
  * Writes a model folder as one GGUF file that llama.cpp and Ollama load: weights, tokenizer and chat template.
- * Matrices become F16 (rounded to nearest, ties to even) or Q8_0; one whose rows are not a multiple of 32 values
- * stays F16, as llama.cpp's own converter does it. The file appears whole or not at all; one tensor is in memory.
+ * Matrices stay F32 or become F16 (rounded to nearest, ties to even) or Q8_0, where one whose rows are not a multiple of 32 values
+ * becomes F16, as llama.cpp's own converter does it. The file appears whole or not at all; one tensor is in memory.
  * @throws HoneError('usage') when `out` exists; HoneError('input') on damaged models, on tokenizers llama.cpp would
  *   compute otherwise, and on layers it would rotate otherwise; HoneError('numeric') when a weight is not finite or
  *   does not fit F16; HoneError('resource') when the disk is full.

@@ -7,11 +7,10 @@ import { resolve } from 'node:path';
 import { gguf } from '@huggingface/gguf';
 import { HoneError, messageOf } from '../../core/index.js';
 import { pathKind, readExactly, truncated } from '../files.js';
+import { checkHeaderBounds } from './header-bounds.js';
 import { quantFormat } from './quants.js';
 
-/** Far above any Llama's; the library's own limits would let a damaged count allocate gigabytes. */
-const MAX_TENSORS = 100_000;
-const MAX_METADATA = 10_000;
+const MAX_ALIGNMENT = 2 ** 16;
 
 export interface GgufTensor {
   name: string;
@@ -46,8 +45,10 @@ export async function openGguf(file: string): Promise<GgufFile> {
   const path = resolve(file);
   const found = await pathKind(path);
   if (found?.kind !== 'file') throw new HoneError('input', 'there is no such file', { where: file });
-  await checkPreamble(path, found.bytes);
+  await checkHeaderBounds(path, found.bytes);
   const header = await parseHeader(path);
+  const metadata = new Map<string, unknown>(Object.entries(header.metadata));
+  checkAlignment(path, metadata.get('general.alignment'));
   if (!header.littleEndian) throw new HoneError('input', 'is big-endian, which is not supported', { where: path });
   const tensors = new Map<string, GgufTensor>();
   for (const info of header.tensorInfos) {
@@ -57,7 +58,6 @@ export async function openGguf(file: string): Promise<GgufFile> {
     if (tensors.has(tensor.name)) throw damaged(path, `has tensor ${tensor.name} twice`);
     tensors.set(tensor.name, tensor);
   }
-  const metadata = new Map<string, unknown>(Object.entries(header.metadata));
   return { path, bytes: found.bytes, metadata, tensors, read: (name) => readTensor(path, tensors, name) };
 }
 
@@ -69,26 +69,12 @@ async function parseHeader(path: string) {
   }
 }
 
-/** Magic, version and counts, before the library allocates by them. */
-async function checkPreamble(path: string, bytes: number): Promise<void> {
-  if (bytes < 24) throw truncated(path, 24, bytes);
-  const head = new Uint8Array(24);
-  const handle = await open(path, 'r');
-  try {
-    await readExactly(handle, head, 0, path);
-  } finally {
-    await handle.close();
-  }
-  if (new TextDecoder().decode(head.subarray(0, 4)) !== 'GGUF')
-    throw new HoneError('input', 'is not a GGUF file (it does not start with "GGUF")', { where: path });
-  const view = new DataView(head.buffer);
-  const version = view.getUint32(4, true);
-  if (version !== 2 && version !== 3)
-    throw new HoneError('input', `has GGUF version ${version}; versions 2 and 3 are supported`, { where: path });
-  const tensors = view.getBigUint64(8, true);
-  const entries = view.getBigUint64(16, true);
-  if (tensors > MAX_TENSORS) throw damaged(path, `claims ${tensors} tensors`);
-  if (entries > MAX_METADATA) throw damaged(path, `claims ${entries} metadata entries`);
+/** The library rounds offsets up with 32-bit arithmetic, which only small powers of two survive. */
+function checkAlignment(path: string, value: unknown): void {
+  if (value === undefined) return;
+  const alignment = Number(value);
+  if (!(alignment >= 1 && alignment <= MAX_ALIGNMENT && Number.isInteger(Math.log2(alignment))))
+    throw damaged(path, `metadata general.alignment must be a power of two up to ${MAX_ALIGNMENT}`);
 }
 
 function locate(path: string, name: string, shape: number[], type: number, begin: number): GgufTensor {
@@ -101,7 +87,7 @@ function locate(path: string, name: string, shape: number[], type: number, begin
   const values = shape.reduce((product, dim) => product * dim, 1);
   const bytes = (values / format.values) * format.bytes;
   const rows = (shape.at(-1) ?? 1) % format.values === 0;
-  if (!rows || !Number.isSafeInteger(bytes) || !Number.isSafeInteger(begin))
+  if (!rows || !Number.isSafeInteger(bytes) || !Number.isSafeInteger(begin) || begin < 0)
     throw damaged(path, `tensor ${name} has impossible shape [${shape.join(', ')}] for ${format.name}`);
   return { name, shape, dtype: format.name, type, begin, end: begin + bytes };
 }

@@ -6,6 +6,8 @@ import { GgufMetadata, type GgufFile } from './file.js';
 /** llama.cpp's token types (enum llama_token_type). */
 const CONTROL = 3;
 const USER_DEFINED = 4;
+/** A row of the embedding without a token. */
+const UNUSED = 5;
 
 const byteLevel = (useRegex: boolean) => ({
   type: 'ByteLevel',
@@ -78,7 +80,7 @@ export function ggufTokenizerFiles(file: GgufFile): Record<string, unknown> {
       pre_tokenizer: splitting.preTokenizer,
       post_processor: bos === undefined ? byteLevel(true) : bosFirst(bos, tokens.indexOf(bos)),
       decoder: byteLevel(true),
-      model: bpe(tokens, merges, splitting.ignoreMerges ?? false),
+      model: bpe(tokens, types, merges, splitting.ignoreMerges ?? false),
     },
     'tokenizer_config.json': {
       tokenizer_class: 'PreTrainedTokenizerFast',
@@ -107,7 +109,13 @@ function addedTokens(tokens: readonly string[], types: readonly number[]): unkno
   });
 }
 
-function bpe(tokens: readonly string[], merges: readonly string[], ignoreMerges: boolean): unknown {
+function bpe(
+  tokens: readonly string[],
+  types: readonly number[],
+  merges: readonly string[],
+  ignoreMerges: boolean,
+): unknown {
+  const entries = tokens.map((token, id) => [token, id] as const);
   return {
     type: 'BPE',
     dropout: null,
@@ -117,7 +125,7 @@ function bpe(tokens: readonly string[], merges: readonly string[], ignoreMerges:
     fuse_unk: false,
     byte_fallback: false,
     ignore_merges: ignoreMerges,
-    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    vocab: Object.fromEntries(entries.filter(([, id]) => types[id] !== UNUSED)),
     merges: merges.map((merge) => merge.split(' ', 2)),
   };
 }

@@ -41,7 +41,7 @@ nav a:hover { color: var(--ink); }
 .card .figure .from { color: var(--soft); font-weight: 400; }
 .card p { font-size: 13.5px; color: var(--soft); font-variant-numeric: tabular-nums; }
 .gain { color: var(--good); font-weight: 600; } .gain.down { color: var(--bad); } .gain.none { color: inherit; }
-.card.wide { flex-basis: 400px; }
+.card.wide { flex-basis: calc(50% - 8px); }
 .interval { display: grid; grid-template-columns: auto 1fr auto; gap: 4px 12px; align-items: center; margin-top: 12px; font-size: 12.5px; color: var(--soft); }
 .interval svg { width: 100%; height: 14px; display: block; overflow: visible; }
 .interval .rail { stroke: var(--line); stroke-width: 1; } .interval .ci { stroke: var(--soft); stroke-width: 3; stroke-linecap: round; } .interval .dot { fill: var(--soft); }

@@ -1,7 +1,7 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Constant, Graph, GraphNode } from './graph.js';
 import { opSpec } from './ops.js';
-import { DTYPES, type Attribute, type Shape, type Value } from './values.js';
+import { ANY, DTYPES, type Attribute, type Shape, type Value } from './values.js';
 
 /**
  * Encodes a graph as an ONNX ModelProto. Field numbers are those of onnx/onnx.proto3; opset 21 and com.microsoft 1,
@@ -108,7 +108,11 @@ function writeNode(writer: BinaryWriter, graph: Graph, node: GraphNode, rename: 
 
 function writeShape(writer: BinaryWriter, shape: Shape): void {
   message(writer, FIELD.tensorType.shape, (w) => {
-    for (const dim of shape) message(w, FIELD.shape.dim, (d) => whole(d, FIELD.dim.value, dim));
+    for (const dim of shape)
+      message(w, FIELD.shape.dim, (d) => {
+        // A dimension without a value or a name is unknown.
+        if (dim !== ANY) whole(d, FIELD.dim.value, dim);
+      });
   });
 }
 

@@ -4,6 +4,9 @@ export type DType = keyof typeof DTYPES;
 
 export type Shape = readonly number[];
 
+/** A dimension that each run may choose anew; for inputs whose size no shape of the graph depends on. */
+export const ANY = -1;
+
 /** An attribute of a node: whole numbers are INT, `{ float }` is FLOAT, a list is INTS. */
 export type Attribute = number | readonly number[] | { readonly float: number };
 export type Attributes = Readonly<Record<string, Attribute>>;

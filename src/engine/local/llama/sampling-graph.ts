@@ -1,13 +1,14 @@
 import { Graph } from '../graph/graph.js';
-import type { Value } from '../graph/values.js';
-import { ropeTables } from './rope.js';
+import { ANY, type Value } from '../graph/values.js';
 import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs, type GraphModel } from './weights.js';
 
-/** B rows of S new tokens each (S = 1: decoding; larger: prefill, right-padded) over caches of Tmax positions. */
+/**
+ * B rows of S new tokens each, over caches of any length. S = 1: decoding. Larger: reading, either from nothing and
+ * right-padded, or, since the kernel takes no more with a past, one row whose first tokens are in the cache already.
+ */
 export interface SamplingGraphKey {
   B: number;
   S: number;
-  Tmax: number;
 }
 
 export const SAMPLING_IO = {
@@ -18,6 +19,9 @@ export const SAMPLING_IO = {
   totalLength: 'total_length',
   /** int64 [B]: index of each row's last real token in the flattened [B*S]. Only when S > 1. */
   lastIndex: 'last_index',
+  /** float32 [rows, headDim / 2], at least as many rows as the cache is long. */
+  cos: 'rope_cos',
+  sin: 'rope_sin',
   /** float32 [B, 1]. */
   inverseTemperature: 'inverse_temperature',
   logprobs: 'logprobs',
@@ -29,11 +33,11 @@ export const SAMPLING_IO = {
 } as const;
 
 /**
- * The decoder for sampling, batch-major, with its KV cache [B, kvHeads, Tmax, headDim] fed and fetched as one tensor.
+ * The decoder for sampling, batch-major, with its KV cache [B, kvHeads, length, headDim] fed and fetched as one tensor.
  * Outputs for the last token of each row: `logprobs` [B, V] at temperature 1, and `probabilities` [B, V] at the
  * row's temperature.
  */
-export function samplingGraph(model: GraphModel, { B, S, Tmax }: SamplingGraphKey): Graph {
+export function samplingGraph(model: GraphModel, { B, S }: SamplingGraphKey): Graph {
   const g = new Graph();
   const { config } = model;
   const { weight, linear } = new WeightInputs(g, model);
@@ -41,9 +45,8 @@ export function samplingGraph(model: GraphModel, { B, S, Tmax }: SamplingGraphKe
   const io = SAMPLING_IO;
   const lastPosition = g.input(io.lastPosition, 'int32', [B]);
   const totalLength = g.input(io.totalLength, 'int32', [1]);
-  const tables = ropeTables(config, Tmax);
-  const cos = g.constant(tables.cos, [Tmax, headDim / 2]);
-  const sin = g.constant(tables.sin, [Tmax, headDim / 2]);
+  const cos = g.input(io.cos, 'float32', [ANY, headDim / 2]);
+  const sin = g.input(io.sin, 'float32', [ANY, headDim / 2]);
   const norm = (x: Value, gain: string): Value =>
     g.node('SimplifiedLayerNormalization', [x, weight(gain)], { axis: -1, epsilon: { float: config.rmsEps } });
 
@@ -57,7 +60,7 @@ export function samplingGraph(model: GraphModel, { B, S, Tmax }: SamplingGraphKe
   const attention = (x: Value, i: number): Value => {
     const layer = layerNames(i);
     const rotates = !config.nopeLayers.includes(i);
-    const cache = (name: string): Value => g.input(name, 'float32', [B, kvHeads, Tmax, headDim]);
+    const cache = (name: string): Value => g.input(name, 'float32', [B, kvHeads, ANY, headDim]);
     const [context, key, value] = g.nodeOutputs(
       'GroupQueryAttention',
       [

@@ -59,9 +59,7 @@ export class WeightInputs {
     private readonly model: GraphModel,
     names: Iterable<string> = model.shapes.keys(),
   ) {
-    this.#values = new Map(
-      [...names].map((name) => [name, g.input(name, 'float32', model.shapes.get(name) as Shape)]),
-    );
+    this.#values = new Map([...names].map((name) => [name, g.input(name, 'float32', model.shapes.get(name) as Shape)]));
   }
 
   readonly weight = (name: string): Value => {

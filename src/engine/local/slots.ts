@@ -1,0 +1,54 @@
+import { bucketLength } from './micro-batches.js';
+import { batchSize } from './runner.js';
+
+/** A sequence as far as its place in the cache goes, in tokens. */
+export interface Extent {
+  /** Prompt and what has been generated. */
+  length: number;
+  /** The longest it can become. */
+  longest: number;
+}
+
+/** Positions that a sequence can need: reading pads its text to a bucket. */
+export function roomAtMost({ longest }: Extent): number {
+  return bucketLength(longest);
+}
+
+/** Positions that a sequence gets for now: a quarter more than it has, so that few resizes follow. */
+function roomForNow(extent: Extent): number {
+  return Math.min(roomAtMost(extent), bucketLength(extent.length + Math.max(16, extent.length >> 2)));
+}
+
+/**
+ * Cuts a fixed number of cache positions into slots of equal length, one a sequence. While the longest that any
+ * sequence can become fits every slot, that is the length. Otherwise slots are as long as their sequences need for
+ * now, and fewer as these grow. All of it is a pure function of the numbers given.
+ */
+export class SlotPlan {
+  /**
+   * @param positions of the cache
+   * @param most sequences at once, however many fit
+   * @param longest positions that the longest sequence of the call can need
+   */
+  constructor(
+    private readonly positions: number,
+    private readonly most: number,
+    private readonly longest: number,
+  ) {}
+
+  /** Sequences that fit beside each other in slots of this length. */
+  slotsAt(length: number): number {
+    return Math.min(this.most, Math.floor(this.positions / length));
+  }
+
+  /** Length of the slots for these sequences. */
+  lengthFor(extents: readonly Extent[]): number {
+    if (this.slotsAt(this.longest) === this.most) return this.longest;
+    return extents.reduce((length, extent) => Math.max(length, roomForNow(extent)), 0);
+  }
+}
+
+/** Positions of a cache in which `most` sequences can all grow as long as the longest can. */
+export function positionsFor(most: number, longest: number): number {
+  return batchSize(most) * longest;
+}
