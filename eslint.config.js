@@ -9,7 +9,7 @@ import tseslint from 'typescript-eslint';
 const rooms = [
   ['cli'],
   ['recipes'],
-  ['rl', 'sft', 'evals'],
+  ['rl', 'sft', 'thinking', 'evals'],
   ['tasks'],
   ['engine'],
   ['model'],

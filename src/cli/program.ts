@@ -31,6 +31,16 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/eval.js'),
   },
   { name: 'sample', summary: 'let a model answer a prompt', load: () => import('./commands/sample.js') },
+  {
+    name: 'think',
+    summary: 'answer a question by a method of thinking',
+    load: () => import('./commands/think.js'),
+  },
+  {
+    name: 'serve',
+    summary: 'serve a model over the OpenAI API, thinking longer where asked',
+    load: () => import('./commands/serve.js'),
+  },
   { name: 'models', summary: 'import, export and inspect models', load: () => import('./commands/models.js') },
   { name: 'tasks', summary: 'list tasks and preview their problems', load: () => import('./commands/tasks.js') },
   {

@@ -1,4 +1,4 @@
-import { HoneError, messageOf, RandomStream, silentProgress, type Progress } from '../core/index.js';
+import { HoneError, RandomStream, silentProgress, type Progress } from '../core/index.js';
 import type { Sample, Sampler, SampleRequest } from '../engine/index.js';
 import {
   gradeNumeric,
@@ -11,6 +11,7 @@ import {
   type Task,
   type Verdict,
 } from '../tasks/index.js';
+import { gradeAttempt, stopIfAsked } from './grade.js';
 import { summarize, type EvalRow, type EvalSummary } from './summary.js';
 
 export interface EvaluateOptions {
@@ -134,14 +135,6 @@ function requestOf(problem: Problem, index: number, options: EvaluateOptions): S
   return { promptTokens, params };
 }
 
-function stopIfAsked(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return;
-  throw new HoneError('interrupted', 'evaluation stopped before it was complete', {
-    hint: 'Nothing was kept; run the same command again.',
-    cause: signal.reason,
-  });
-}
-
 /** Grades in order of problems and samples, at most `gradingConcurrency` at a time. */
 async function gradeAll(
   problems: readonly Problem[],
@@ -160,27 +153,12 @@ async function gradeAll(
       stopIfAsked(signal);
       const { problem, sample, index } = jobs[at] as (typeof jobs)[number];
       const response = responseText(task, model, sample.tokens, sample.stopReason);
-      rows[at] = rowOf(problem, index, response, await gradeOne(task, problem, response, signal));
+      rows[at] = rowOf(problem, index, response, await gradeAttempt(task, problem, response, signal));
       progress.update(++done);
     }
   };
   await Promise.all(Array.from({ length: Math.min(gradingConcurrency, jobs.length) }, worker));
   return rows;
-}
-
-/** A grader's failure is the grader's, not the response's; an interruption is neither. */
-async function gradeOne(
-  task: Task,
-  problem: Problem,
-  response: Response,
-  signal: AbortSignal | undefined,
-): Promise<Verdict> {
-  try {
-    return await task.grade(problem, response, signal ? { signal } : {});
-  } catch (error) {
-    stopIfAsked(signal);
-    return { status: 'no_verdict', score: 0, cause: 'grader', reason: `the grader failed: ${messageOf(error)}` };
-  }
 }
 
 function rowOf(problem: Problem, sample: number, response: Response, verdict: Verdict): EvalRow {

@@ -5,6 +5,7 @@ export {
   mean,
   pairedDifference,
   passAtK,
+  problemMean,
   studentT95,
   wilson,
   type Estimate,
@@ -12,3 +13,33 @@ export {
   type Vote,
 } from './stats.js';
 export { summarize, type EvalRow, type EvalSummary, type OutcomeCounts } from './summary.js';
+export {
+  evaluateSolver,
+  type Attempt,
+  type EvalTiming,
+  type Solver,
+  type SolveOptions,
+  type SolveResult,
+} from './solve.js';
+export {
+  compareResults,
+  readResult,
+  settingDifferences,
+  writeResult,
+  type ResultComparison,
+  type SettingDifference,
+  type StoredResult,
+} from './result.js';
+export {
+  BENCHMARKS,
+  benchmarkTask,
+  findAbsent,
+  findBenchmark,
+  listBenchmarks,
+  ownTask,
+  type Benchmark,
+  type Dataset,
+  type Measured,
+  type Protocol,
+} from './benchmarks/index.js';
+export { renderEvalReport } from './report.js';

@@ -59,7 +59,9 @@ export interface Estimate {
  * The variance of that mean is var(shares) / Q (paper 16 C). From it comes the effective number of independent samples
  * n* = p (1 - p) Q / var(shares), and the interval is Wilson's with n* in place of n and Student's quantile (the
  * effective-sample-size Wilson interval of survey statistics: Franco et al. 2019), which keeps to [0, 1] and has width at
- * p = 0 and 1. n* is at most Q k, and Q where all shares are 0 or all are 1. With k = 1 it is Wilson's interval itself.
+ * p = 0 and 1. n* is at most 2 Q k (a spread below that of
+ * independent draws is luck; with Q k as the bound, intervals at Q = 30 cover too much), and Q where all shares are 0 or all
+ * are 1. With k = 1 it is Wilson's interval itself.
  * @param shares_P share of right samples of each problem, [Q], in 0..1. @param k samples a problem.
  * @throws RangeError on an empty list.
  */
@@ -72,8 +74,27 @@ export function averageAtK(shares_P: readonly number[], k: number): Estimate {
   const uniform = p === 0 || p === 1;
   const effective = uniform
     ? problems
-    : Math.min(problems * k, spread > 0 ? (p * (1 - p) * problems) / spread : Infinity);
+    : Math.min(2 * problems * k, spread > 0 ? (p * (1 - p) * problems) / spread : Infinity);
   return { value: p, ci95: wilson(p * effective, effective, studentT95(problems - 1)) };
+}
+
+/**
+ * Mean over problems of a number in 0..1 that each problem has (pass@j, maj@k), with a 95 % interval in which the problem
+ * is the unit: as `averageAtK`, with at most as many effective samples as problems, since nothing is known of the spread
+ * within one.
+ * @throws RangeError on an empty list.
+ */
+export function problemMean(values_P: readonly number[]): Estimate {
+  const problems = values_P.length;
+  if (problems === 0) throw new RangeError('problemMean: no problems');
+  const value = Math.min(1, Math.max(0, mean(values_P)));
+  if (problems === 1) return { value, ci95: wilson(value, 1) };
+  const spread = variance(values_P);
+  // For 0/1 values p (1 - p) Q / var is Q - 1: they are what Wilson's interval is for.
+  const binary = values_P.every((v) => v === 0 || v === 1);
+  if (binary || spread === 0) return { value, ci95: wilson(value * problems, problems) };
+  const effective = (value * (1 - value) * problems) / spread;
+  return { value, ci95: wilson(value * effective, effective, studentT95(problems - 1)) };
 }
 
 /**

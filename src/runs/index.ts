@@ -15,3 +15,6 @@ export { looksSecret, redact, REDACTED } from './redact.js';
 export { renderReport, REPORT_FILE, writeReport } from './report.js';
 export type { RunFile } from './manifest.js';
 export type { LockHolder } from './lock.js';
+export { buildPage, type PageParts } from './report/page.js';
+export { escapeHtml, visibleLine, visibleText } from './report/escape.js';
+export { STYLE as REPORT_STYLE } from './report/style.js';

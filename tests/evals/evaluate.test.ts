@@ -77,7 +77,7 @@ describe('evaluate', () => {
       wrong: 1,
       noAnswer: 1,
       truncated: 1,
-      noVerdict: { gold: 1, grader: 1, response: 0 },
+      noVerdict: { gold: 1, grader: 1, response: 0, endpoint: 0 },
     });
     expect(result.accuracy).toBe(3 / 8);
     expect(result.accuracyOfVerdicts).toBe(3 / 6);
