@@ -6,9 +6,21 @@ export interface BenchResult {
   readings?: Record<string, string>;
 }
 
+/** What a benchmark may use. */
+export interface BenchOptions {
+  /** Python with the peers a benchmark names in its `measures` line. */
+  python?: string;
+  /** Folder whose node_modules holds node-llama-cpp with a prebuilt binary. */
+  llamacpp?: string;
+  /** Rounds to take the median over; default: the benchmark's own. */
+  rounds?: number;
+  /** Only cases whose label has this in it. */
+  only?: string;
+}
+
 /** One file of bench/cases, as its default export. */
 export interface Bench {
   name: string;
   measures: string;
-  run(log: (line: string) => void): Promise<BenchResult>;
+  run(log: (line: string) => void, options: BenchOptions): Promise<BenchResult>;
 }

@@ -1,110 +1,215 @@
-import { availableParallelism } from 'node:os';
-import { RandomStream } from '../../src/core/index.js';
-import type { Datum, TrainableModel } from '../../src/engine/index.js';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
 import { GEMM_SHAPES, measureGemm } from '../../src/engine/local/gemm.js';
 import { createLocalEngine } from '../../src/engine/local/index.js';
-import { clippedSurrogate } from '../../src/rl/index.js';
-import { crossEntropy } from '../../src/sft/index.js';
-import type { Bench } from '../types.js';
+import { exportGguf, writeCharTokenizer } from '../../src/model/index.js';
+import {
+  flopsPerToken,
+  MODELS,
+  SAMPLING,
+  samplingLabel,
+  TRAINING,
+  trainingLabel,
+  type SamplingCase,
+  type TrainingCase,
+} from '../engine/cases.js';
+import { HoneModels, samplingRate, trainingRate } from '../engine/hone.js';
+import { Peer } from '../engine/peer.js';
+import { median } from '../measure.js';
+import type { Bench, BenchOptions, BenchResult } from '../types.js';
 
-const ROUNDS = 5;
-const MODEL = { hidden_size: 256, num_hidden_layers: 6, num_attention_heads: 4, num_key_value_heads: 4 };
-const CONFIG = {
-  ...MODEL,
-  model_type: 'llama',
-  vocab_size: 64,
-  intermediate_size: 768,
-  rms_norm_eps: 1e-5,
-  max_position_embeddings: 512,
-  rope_theta: 10000,
-  tie_word_embeddings: true,
-  hidden_act: 'silu',
-  eos_token_id: 1,
-};
-const [B, T] = [8, 128];
 const THREADS = availableParallelism();
+const ROUNDS = 5;
+const GEMM = 'best matrix product';
+/** The reference: what training of each model does most, and products large enough to reach the machine's best. */
+const REFERENCE_SHAPES = [...GEMM_SHAPES, [1024, 512, 1536], [1024, 576, 1536], [2048, 2048, 2048]] as const;
 
-function datums(): Datum[] {
-  const random = new RandomStream(1, 'bench');
-  return Array.from({ length: B }, () => {
-    const tokens = Int32Array.from({ length: T + 1 }, () => random.nextInt(2, 63));
-    const ones = (value: number): Float32Array => new Float32Array(T).fill(value);
-    return {
-      input: tokens.slice(0, -1),
-      target: tokens.slice(1),
-      vectors: { weight: ones(1 / (B * T)), advantage: ones(1), oldLogprob: ones(-4) },
-    };
-  });
+/** Something that is timed once a round; `rate` is tokens a second (for the reference: GFLOP/s). */
+interface Contender {
+  label: string;
+  rate(): Promise<number>;
 }
 
-/** 6 x parameters x tokens, and 12 x layers x hidden x T a token for attention; no recomputation counted. */
-function flops(parameters: number): number {
-  return B * T * (6 * parameters + 12 * MODEL.num_hidden_layers * MODEL.hidden_size * (T / 2));
+interface Peers {
+  torch: Peer | undefined;
+  llamaCpp: Peer | undefined;
 }
 
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
+const curvedLabel = (test: TrainingCase): string => `${trainingLabel(test)}, loss in TypeScript`;
+const torchLabel = (label: string): string => `PyTorch ${label}`;
+const llamaCppLabel = (label: string): string => `llama.cpp ${label}`;
+
+async function bestProduct(): Promise<number> {
+  let best = 0;
+  for (const shape of REFERENCE_SHAPES) best = Math.max(best, (await measureGemm(shape, 0.1, THREADS)).gflops);
+  return best;
 }
 
-const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] as number;
+function trainingContenders(test: TrainingCase, models: HoneModels, { torch }: Peers): Contender[] {
+  const label = trainingLabel(test);
+  const { model, B, T } = test;
+  const hone = (curved: boolean) => async () => trainingRate(await models.get(model), test, curved);
+  return [
+    { label, rate: hone(false) },
+    ...(test.curved ? [{ label: curvedLabel(test), rate: hone(true) }] : []),
+    ...(torch
+      ? [{ label: torchLabel(label), rate: () => torch.rate({ do: 'train', config: MODELS[model].config, B, T }) }]
+      : []),
+  ];
+}
 
-/** Training and the reference product in turn, so that both see the same machine. */
-async function trainingRates(model: TrainableModel, log: (line: string) => void) {
-  const data = datums();
-  const surrogate = clippedSurrogate({ clipLow: 0.2, clipHigh: 0.28, dualClip: null, entropyBonus: 0 });
-  await model.forwardBackward(data, crossEntropy);
-  await model.forwardBackward(data, surrogate);
-  const rounds: { fused: number; withLoss: number; gemm: number }[] = [];
-  for (let i = 0; i < ROUNDS; i++) {
-    let gemm = 0;
-    for (const shape of GEMM_SHAPES) gemm = Math.max(gemm, (await measureGemm(shape, 0.3, THREADS)).gflops);
-    const fused = await seconds(() => model.forwardBackward(data, crossEntropy));
-    const withLoss = await seconds(() => model.forwardBackward(data, surrogate));
-    log(`round ${i + 1}: fused ${(B * T) / fused} tokens/s, best product ${gemm} GFLOP/s`);
-    rounds.push({ fused, withLoss, gemm });
+function samplingContenders(test: SamplingCase, models: HoneModels, { torch, llamaCpp }: Peers): Contender[] {
+  const label = samplingLabel(test);
+  const { model, B, prompt, length } = test;
+  const { config } = MODELS[model];
+  const request = { do: 'sample', config, B, prompt, length, vocab: config['vocab_size'] };
+  return [
+    { label, rate: async () => samplingRate(await models.get(model, B), test) },
+    ...(torch ? [{ label: torchLabel(label), rate: () => torch.rate(request) }] : []),
+    ...(llamaCpp && test.llamaCpp ? [{ label: llamaCppLabel(label), rate: () => llamaCpp.rate(request) }] : []),
+  ];
+}
+
+/** All contenders take turns, round by round, so that a slow spell of the machine hits all; the first is not counted. */
+async function takeTurns(
+  contenders: readonly Contender[],
+  rounds: number,
+  log: (line: string) => void,
+): Promise<Map<string, number[]>> {
+  const rates = new Map<string, number[]>(contenders.map(({ label }) => [label, []]));
+  for (let round = 0; round <= rounds; round++) {
+    const start = performance.now();
+    for (const { label, rate } of contenders) {
+      const found = await rate();
+      if (round > 0) rates.get(label)?.push(found);
+    }
+    const spent = ((performance.now() - start) / 1000).toFixed(0);
+    log(round === 0 ? `warmed up in ${spent} s` : `round ${round} of ${rounds}: ${spent} s`);
   }
-  await model.zeroGrad();
-  return rounds;
+  return rates;
 }
 
-async function samplingRate(model: TrainableModel): Promise<number> {
-  const sampler = await model.liveSampler();
-  const requests = Array.from({ length: 64 }, (_, i) => ({
-    promptTokens: Int32Array.from({ length: 16 }, (_, t) => 2 + ((i + t) % 60)),
-    params: { n: 1, maxTokens: 112, temperature: 1, seed: i, stop: [] },
-  }));
-  await sampler.sampleBatch(requests.map((r) => ({ ...r, params: { ...r.params, maxTokens: 2 } })));
-  const spent = await seconds(() => sampler.sampleBatch(requests));
-  await sampler.dispose();
-  return (64 * 112) / spent;
+/** The peer, or undefined after saying why there is none. */
+async function startPeer(
+  name: string,
+  option: string | undefined,
+  flag: string,
+  start: (option: string) => Promise<Peer>,
+  log: (line: string) => void,
+): Promise<Peer | undefined> {
+  try {
+    if (option === undefined) throw new Error(`no ${flag}`);
+    const peer = await start(option);
+    log(`${name} ${peer.version}`);
+    return peer;
+  } catch (error) {
+    log(`${name} skipped: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+/** The model that llama.cpp runs: hone's own random weights, in half precision. */
+async function exportForLlamaCpp(models: HoneModels, { model, B }: SamplingCase, folder: string): Promise<string> {
+  await (await models.get(model, B)).export(folder);
+  await writeCharTokenizer(folder, 'abcdefghijklmnopqrstuvwxyz');
+  const file = path.join(folder, 'model.gguf');
+  await exportGguf(folder, file, { type: 'f16' });
+  return file;
+}
+
+async function startPeers(options: BenchOptions, models: HoneModels, scratch: string, log: (line: string) => void) {
+  const script = (name: string): string => path.resolve(import.meta.dirname, '../peers', name);
+  const threads = String(THREADS);
+  const torch = await startPeer(
+    'PyTorch',
+    options.python,
+    '--python',
+    (python) => Peer.start(python, [script('torch_llama.py'), '--threads', threads]),
+    log,
+  );
+  const test = wanted(SAMPLING, samplingLabel, options).find(({ llamaCpp }) => llamaCpp);
+  const llamaCpp = await startPeer(
+    'llama.cpp',
+    test && options.llamacpp,
+    '--llamacpp, or no case that wants it',
+    async (folder) => {
+      const file = await exportForLlamaCpp(models, test as SamplingCase, path.join(scratch, 'llama-cpp'));
+      return Peer.start(process.execPath, [script('llama-cpp.mjs'), folder, file, threads]);
+    },
+    log,
+  );
+  return { torch, llamaCpp };
+}
+
+function wanted<Case>(cases: readonly Case[], label: (test: Case) => string, { only }: BenchOptions): Case[] {
+  return cases.filter((test) => only === undefined || label(test).includes(only));
+}
+
+/** Median over the rounds of one contender's rate over another's, where both ran. */
+function ratioOf(rates: Map<string, number[]>, above: string, below: string, factor = 1): number | undefined {
+  const [a, b] = [rates.get(above), rates.get(below)];
+  return a && b ? median(a.map((rate, round) => (factor * rate) / (b[round] as number))) : undefined;
+}
+
+async function summary(
+  rates: Map<string, number[]>,
+  training: readonly TrainingCase[],
+  sampling: readonly SamplingCase[],
+  models: HoneModels,
+): Promise<BenchResult> {
+  const ratios: Record<string, number> = {};
+  const put = (name: string, ratio: number | undefined): void => {
+    if (ratio !== undefined) ratios[name] = ratio;
+  };
+  const readings: Record<string, string> = {};
+  for (const [label, list] of rates)
+    readings[label] = `${median(list).toFixed(0)} ${label === GEMM ? 'GFLOP/s' : 'tokens/s'}`;
+  for (const test of training) {
+    const label = trainingLabel(test);
+    const work = flopsPerToken(test.model, (await models.get(test.model)).info.parameters, test.T) / 1e9;
+    readings[label] += `, ${(work * median(rates.get(label) ?? [])).toFixed(0)} GFLOP/s`;
+    put(`${label} / ${GEMM}`, ratioOf(rates, label, GEMM, work));
+    put(`${label} / PyTorch`, ratioOf(rates, label, torchLabel(label)));
+    const curved = ratioOf(rates, curvedLabel(test), label);
+    put(`${label}: loss in TypeScript / linear loss`, curved);
+    if (curved !== undefined) readings[curvedLabel(test)] += `, ${(1 / curved).toFixed(2)} x the time of a linear loss`;
+  }
+  for (const label of sampling.map(samplingLabel)) {
+    put(`${label} / PyTorch`, ratioOf(rates, label, torchLabel(label)));
+    put(`${label} / llama.cpp`, ratioOf(rates, label, llamaCppLabel(label)));
+  }
+  return { ratios, readings };
+}
+
+async function run(log: (line: string) => void, options: BenchOptions): Promise<BenchResult> {
+  const engine = await createLocalEngine({ inline: true, threads: THREADS });
+  const scratch = await mkdtemp(path.join(tmpdir(), 'hone-bench-'));
+  const models = new HoneModels(engine);
+  let peers: Peers = { torch: undefined, llamaCpp: undefined };
+  try {
+    peers = await startPeers(options, models, scratch, log);
+    const training = wanted(TRAINING, trainingLabel, options);
+    const sampling = wanted(SAMPLING, samplingLabel, options);
+    const contenders = [
+      { label: GEMM, rate: bestProduct },
+      ...training.flatMap((test) => trainingContenders(test, models, peers)),
+      ...sampling.flatMap((test) => samplingContenders(test, models, peers)),
+    ];
+    const rates = await takeTurns(contenders, options.rounds ?? ROUNDS, log);
+    return await summary(rates, training, sampling, models);
+  } finally {
+    peers.torch?.close();
+    peers.llamaCpp?.close();
+    await engine.close();
+    await rm(scratch, { recursive: true, force: true });
+  }
 }
 
 const bench: Bench = {
   name: 'engine',
-  measures: 'training and sampling of a 5M-parameter model, against the best matrix product of the same run',
-  run: async (log) => {
-    const engine = await createLocalEngine({ inline: true, threads: THREADS });
-    try {
-      const model = await engine.openModel({ source: { kind: 'random', config: CONFIG, seed: 1 }, samplingSlots: 64 });
-      const rounds = await trainingRates(model, log);
-      const work = flops(model.info.parameters) / 1e9;
-      const sampled = await samplingRate(model);
-      const fused = median(rounds.map((round) => round.fused));
-      return {
-        ratios: {
-          'training / best product': median(rounds.map((round) => work / round.fused / round.gemm)),
-          'fused / with a loss in TypeScript': median(rounds.map((round) => round.fused / round.withLoss)),
-        },
-        readings: {
-          training: `${((B * T) / fused).toFixed(0)} tokens/s, ${(work / fused).toFixed(0)} GFLOP/s`,
-          'sampling, batch 64 to length 128': `${sampled.toFixed(0)} tokens/s`,
-        },
-      };
-    } finally {
-      await engine.close();
-    }
-  },
+  measures:
+    'training and sampling, tiny models to SmolLM2-135M, against the best matrix product of the same run, PyTorch (--python) and llama.cpp (--llamacpp)',
+  run,
 };
 export default bench;

@@ -43,6 +43,12 @@ export const COMMANDS: readonly Entry[] = [
   },
   { name: 'models', summary: 'import, export and inspect models', load: () => import('./commands/models.js') },
   { name: 'tasks', summary: 'list tasks and preview their problems', load: () => import('./commands/tasks.js') },
+  {
+    name: 'grade',
+    summary: 'grade responses, pairs of answers, or one pair with the reasons',
+    load: () => import('./commands/grade.js'),
+  },
+  { name: 'data', summary: 'check a file of problems before training on it', load: () => import('./commands/data.js') },
   { name: 'recipes', summary: 'list recipes and show their settings', load: () => import('./commands/recipes.js') },
   { name: 'runs', summary: 'list, show, compare and diff runs', load: () => import('./commands/runs.js') },
   { name: 'doctor', summary: 'what this machine can do', load: () => import('./commands/doctor.js') },

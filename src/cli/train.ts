@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { HoneError } from '../core/index.js';
+import { HoneError, peakMemoryBytes } from '../core/index.js';
 import { sha256File } from '../formats/index.js';
 import { weightsHash } from '../model/index.js';
 import { createRun, openRun, type Run, type RunManifest } from '../runs/index.js';
@@ -148,7 +148,8 @@ async function finish(
   }
   io.progress.end();
   const { iterations, bestScore, lastMetrics } = summary;
-  const json = { run: out, iterations, bestScore: bestScore ?? null, metrics: (lastMetrics ?? null) as JsonValue };
+  const metrics = (lastMetrics ?? null) as JsonValue;
+  const json = { run: out, iterations, bestScore: bestScore ?? null, peakMemoryBytes: peakMemoryBytes(), metrics };
   io.result(json, () => print(out, summary, task ?? 'TASK', io));
 }
 
@@ -161,6 +162,7 @@ function print(out: string, { iterations, lastMetrics }: TrainingSummary, task: 
   ]);
   io.print(`Done after ${iterations} iterations.`);
   if (rows.length > 0) io.print(table(['last iteration', ''], rows, io));
-  io.print(`\nReport:   ${oneLine(path.join(out, 'report.html'), 1000)}`);
+  io.print(`\nMemory:   ${(peakMemoryBytes() / 1e9).toFixed(2)} GB at the peak`);
+  io.print(`Report:   ${oneLine(path.join(out, 'report.html'), 1000)}`);
   io.print(`Evaluate: hone eval ${shellWord(task)} --model ${shellWord(out)}`);
 }

@@ -1,3 +1,4 @@
+import { peakMemoryBytes } from '../core/index.js';
 import { metricValues } from '../engine/metrics.js';
 import type { MetricsLine } from '../runs/types.js';
 import { correctCount, type Collected } from './collect.js';
@@ -90,6 +91,7 @@ function timingOf({ timing }: Collected, report: UpdateReport): Record<string, n
     train_s: report.trainSeconds,
     sample_tokens_per_s: rate(timing.sampledTokens, timing.sampleSeconds),
     train_tokens_per_s: rate(report.trainedTokens, report.trainSeconds),
+    peak_memory_bytes: peakMemoryBytes(),
   };
 }
 

@@ -27,7 +27,7 @@ export interface RunManifest {
 export interface MetricsLine {
   /** Iterations completed when this line was written. */
   iteration: number;
-  /** Wall-clock readings; the only part that differs between two runs of one seed, and that `runs diff` leaves out. */
+  /** Wall-clock readings and peak memory; the only part that differs between two runs of one seed, and that `runs diff` leaves out. */
   timing?: { readonly [key: string]: number };
   [key: string]: Json | undefined;
 }

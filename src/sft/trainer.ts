@@ -1,5 +1,5 @@
 import { EpochOrder } from '../core/epoch-order.js';
-import { HoneError, silentProgress, type Progress } from '../core/index.js';
+import { HoneError, peakMemoryBytes, silentProgress, type Progress } from '../core/index.js';
 import { mergeMetrics, metricValues } from '../engine/metrics.js';
 import { learningRate, optimStepOf } from '../engine/optimizer.js';
 import { TrainingRun, type ResumePoint, type Validation } from '../engine/training-run.js';
@@ -252,7 +252,11 @@ function metricsOf(iteration: number, tally: Tally, trainSeconds: number, epoch:
     sequences: tally.sequences,
     'rows.truncated': tally.truncated,
     'rows.dropped': tally.dropped,
-    timing: { train_s: trainSeconds, train_tokens_per_s: trainSeconds > 0 ? tally.tokens / trainSeconds : 0 },
+    timing: {
+      train_s: trainSeconds,
+      train_tokens_per_s: trainSeconds > 0 ? tally.tokens / trainSeconds : 0,
+      peak_memory_bytes: peakMemoryBytes(),
+    },
   };
 }
 

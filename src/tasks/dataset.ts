@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { HoneError } from '../core/index.js';
 import { ANSWER_RULES, extractAnswer, type AnswerPolicy } from './answers.js';
 import { benchmarkOf, fingerprint } from './benchmarks.js';
+import { DEFAULT_PROFILE, gradeMaths, MATHS_PROFILES, markedPlaces, type MathsProfile } from './grading/maths/index.js';
 import { gradeNumeric, type Grader } from './numeric.js';
 import { parseOptions } from './options.js';
 import { readRows, type Row } from './rows.js';
@@ -34,7 +35,11 @@ export const datasetOptions = z.strictObject({
     .default('{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}.'),
   system: z.string().optional(),
   format: z.enum(['chat', 'raw']).default('chat'),
-  /** Rules by which the answer is read out of a response, in order; `default` is all of them. */
+  /** The grader's profile: where an answer may stand and when it is the gold one. */
+  profile: z.enum([...MATHS_PROFILES.keys()]).default('default'),
+  /** Whether a response has to close its thought with </think> before it answers; the profile's rule where not given. */
+  thinking: z.enum(['required', 'optional', 'none']).optional(),
+  /** Instead of the profile: rules by which the answer is read out of a response, in order, for numbers alone. */
   answer: z.union([z.literal('default'), z.array(z.enum(ANSWER_RULES)).min(1)]).default('default'),
   maxTokens: z.int().min(1).default(1024),
   /** Train on the problems alone whose worked solution has at most so many lines: the easier ones. Needs `fields.solution`. */
@@ -198,32 +203,44 @@ function sourceOf(examples: readonly Example[], options: Parsed, split: Split, s
   return { size: examples.length, at };
 }
 
+const isCutOff = ({ stopReason }: Response): boolean => stopReason === 'length' || stopReason === 'aborted';
+
 /** The rules that may read a cut-off response: its last number is no answer, only the place where it stopped. */
-function rulesFor(policy: AnswerPolicy, { stopReason }: Response): AnswerPolicy {
-  if (stopReason !== 'length' && stopReason !== 'aborted') return policy;
+function rulesFor(policy: AnswerPolicy, response: Response): AnswerPolicy {
+  if (!isCutOff(response)) return policy;
   return (policy === 'default' ? ANSWER_RULES : policy).filter((rule) => rule !== 'last-number');
 }
 
 /**
- * Grades a response against `problem.answer`: the answer is read out by the policy, then compared by the grader.
- * A cut-off response counts only when it had already marked an answer. `wellFormed`: the answer was marked, not guessed
- * from the last number.
+ * Grades a response against `problem.answer` by a profile of the maths grader, or, where `policy` or `grader` are given,
+ * by them: the answer is read out by the policy, then compared by the grader (numbers by default). A cut-off response
+ * counts only when it had already marked an answer. `wellFormed`: the answer was marked, not guessed.
  */
 export async function gradeAnswer(
   problem: Problem,
   response: Response,
-  options: { policy?: AnswerPolicy; grader?: Grader; signal?: AbortSignal | undefined } = {},
+  options: { profile?: MathsProfile; policy?: AnswerPolicy; grader?: Grader; signal?: AbortSignal | undefined } = {},
 ): Promise<Verdict> {
-  const { policy = 'default', grader = gradeNumeric, signal } = options;
+  const { profile = DEFAULT_PROFILE, policy, grader } = options;
   if (problem.answer === undefined) return noVerdict('gold', 'the problem has no gold answer');
+  if (grader || (policy !== undefined && policy !== 'default')) return gradeByPolicy(problem.answer, response, options);
+  const places = isCutOff(response) ? markedPlaces(profile) : profile.places;
+  return gradeMaths(problem.answer, response.text, { profile: { ...profile, places } });
+}
+
+async function gradeByPolicy(
+  gold: string,
+  response: Response,
+  { policy = 'default', grader = gradeNumeric, signal }: Parameters<typeof gradeAnswer>[2] & object,
+): Promise<Verdict> {
   const found = extractAnswer(response.text, rulesFor(policy, response));
   if (!found) return wrong('no answer found', { wellFormed: false });
   const details = { extracted: found.answer, wellFormed: found.rule !== 'last-number' };
-  const comparison = await grader(problem.answer, found.answer, signal ? { signal } : {});
+  const comparison = await grader(gold, found.answer, signal ? { signal } : {});
   if (comparison.equal === undefined) return noVerdict('gold', comparison.reason, details);
   return comparison.equal
     ? correct(found.answer, comparison.reason, details)
-    : wrong(`${comparison.reason} as ${problem.answer}`, details);
+    : wrong(`${comparison.reason} as ${gold}`, details);
 }
 
 function demonstrate(name: string, problem: Problem, style: 'plain' | 'search'): Demonstration {
@@ -247,20 +264,25 @@ function demonstrationText(problem: Problem): string {
   return boxed ? worked : `${worked}\nThe answer is \\boxed{${problem.answer}}.`;
 }
 
+function profileOf({ profile, thinking }: Parsed): MathsProfile {
+  const named = MATHS_PROFILES.get(profile) ?? DEFAULT_PROFILE;
+  return thinking === undefined ? named : { ...named, thinking };
+}
+
 /**
  * A task whose problems are rows of JSONL files. Files are read when a split is first asked for; the order of a pass is
  * a pure function of the seed. Training leaves out rows with `overlaps` set and rows that are in the test split, and
  * refuses rows that are problems of a known benchmark.
- * @param grader how an extracted answer is compared with the gold one; default `gradeNumeric`.
+ * @param grader how an extracted answer is compared with the gold one, instead of the profile.
  * @throws HoneError usage on wrong options; from `problems`: input, with `file:line`, on a row that is not right.
  */
-export function datasetTask(input: DatasetOptions, grader: Grader = gradeNumeric): DatasetTask {
+export function datasetTask(input: DatasetOptions, grader?: Grader): DatasetTask {
   const options = parseOptions(datasetOptions, input, input.name ?? 'jsonl');
   if (options.train === undefined && options.test === undefined) pathOf(options, 'train');
   const loaded: Partial<Record<Split, Loaded>> = {};
   const testOf = () => (loaded.test ??= loadTest(options));
   const load = (split: Split) => (split === 'test' ? testOf() : (loaded.train ??= loadTrain(options, testOf())));
-  const policy: AnswerPolicy = options.answer;
+  const grading = { profile: profileOf(options), policy: options.answer, ...(grader ? { grader } : {}) };
   return {
     name: options.name,
     description: options.description ?? `problems of ${basename(pathOf(options, 'test'))}`,
@@ -268,7 +290,7 @@ export function datasetTask(input: DatasetOptions, grader: Grader = gradeNumeric
     ...(options.system === undefined ? {} : { system: options.system }),
     suggestedMaxTokens: options.maxTokens,
     problems: (split, seed) => sourceOf(load(split).examples, options, split, seed),
-    grade: (problem, response, context) => gradeAnswer(problem, response, { policy, grader, signal: context?.signal }),
+    grade: (problem, response, context) => gradeAnswer(problem, response, { ...grading, signal: context?.signal }),
     goldResponse: (problem) => `\\boxed{${problem.answer}}`,
     ...(options.fields.solution
       ? { demonstrate: (problem: Problem, style: 'plain' | 'search') => demonstrate(options.name, problem, style) }

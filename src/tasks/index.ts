@@ -5,6 +5,34 @@ export { benchmarkOf, fingerprint } from './benchmarks.js';
 export { countdownTask, type CountdownOptions } from './countdown.js';
 export { datasetTask, gradeAnswer, type DatasetOptions, type DatasetReport, type DatasetTask } from './dataset.js';
 export { defineTask, type TaskDefinition } from './define.js';
+export {
+  compareAnswers,
+  DEFAULT_LIMITS,
+  DEFAULT_PROFILE,
+  DEFAULT_RULES,
+  explainMaths,
+  goldReply,
+  gradeMaths,
+  MATHS_PROFILES,
+  type AnswerComparison,
+  type Explanation,
+  type CompareOptions,
+  type CompareRules,
+  type GradeOptions,
+  type MathsLimits,
+  type MathsProfile,
+  type MathsVerdict,
+} from './grading/maths/index.js';
+export {
+  agreementByKind,
+  agrees,
+  gradePair,
+  pairSchema,
+  profileNamed,
+  type KindAgreement,
+  type Pair,
+} from './grading/pairs.js';
+export { readRows, type Row } from './rows.js';
 export { holdOut, type HeldOut } from './hold-out.js';
 export { lastDigitSkills, lastDigitTask, type LastDigitOptions, type LastDigitSkills } from './last-digit.js';
 export { loadTask } from './load.js';

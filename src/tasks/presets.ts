@@ -5,7 +5,15 @@ import { parseOptions } from './options.js';
 
 /** Options of a preset: the folder of its files, and what a dataset task lets be changed. */
 export const presetOptions = datasetOptions
-  .pick({ system: true, format: true, answer: true, benchmarkRows: true, maxSolutionLines: true })
+  .pick({
+    system: true,
+    format: true,
+    answer: true,
+    profile: true,
+    thinking: true,
+    benchmarkRows: true,
+    maxSolutionLines: true,
+  })
   .extend({
     /** Folder with the data files; default: the environment variable HONE_DATA, or ./data. */
     data: z.string().optional(),
@@ -21,6 +29,7 @@ interface Preset {
   train: string;
   test: string;
   maxTokens: number;
+  profile: string;
   solution?: string;
 }
 
@@ -30,15 +39,17 @@ const GSM8K: Preset = {
   train: 'gsm8k_train.jsonl',
   test: 'gsm8k_test.jsonl',
   maxTokens: 512,
+  profile: 'gsm8k',
   solution: 'solution',
 };
 
 const MATH: Preset = {
   name: 'math',
-  description: 'competition problems (MATH training problems; test: MATH-500). Numeric grading, else equal writing',
+  description: 'competition problems (MATH training problems; test: MATH-500)',
   train: 'math_train.jsonl',
   test: 'math500.jsonl',
   maxTokens: 1024,
+  profile: 'math',
 };
 
 function presetTask({ solution, ...preset }: Preset, input: PresetOptions | undefined): DatasetTask {

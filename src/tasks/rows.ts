@@ -32,10 +32,10 @@ function parseLine<T>(text: string, schema: z.ZodType<T>, where: string): T {
 
 /**
  * All rows of a JSONL file; empty lines are skipped.
- * @param option the task option that names the file.
+ * @param option the task option that names the file, where one does.
  * @throws HoneError input: the file cannot be read, or `file:line` is not JSON or not of the schema.
  */
-export function readRows<T>(path: string, schema: z.ZodType<T>, option: string): Row<T>[] {
+export function readRows<T>(path: string, schema: z.ZodType<T>, option?: string): Row<T>[] {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -50,10 +50,12 @@ export function readRows<T>(path: string, schema: z.ZodType<T>, option: string):
     .map(({ content, line }) => ({ line, value: parseLine(content, schema, `${path}:${line}`) }));
 }
 
-function unreadable(error: unknown, path: string, option: string): unknown {
+function unreadable(error: unknown, path: string, option: string | undefined): unknown {
   const code = errorCode(error);
   if (code !== 'ENOENT' && code !== 'EISDIR') return explainSystemError(error, path);
   const message = code === 'ENOENT' ? 'there is no such data file' : 'is a folder, not a data file';
+  if (option === undefined)
+    return new HoneError('input', message, { where: path, hint: 'Name a JSONL file.', cause: error });
   return new HoneError('input', `${message} (task option ${option})`, {
     where: path,
     hint: `Name the file with --task-option ${option}=FILE; for gsm8k and math, the folder of the files with --task-option data=DIR or in HONE_DATA.`,

@@ -51,9 +51,14 @@ describe('trainRl', () => {
       ...['agreement.max_abs', 'loss', 'grad_norm', 'lr', 'updates', 'zero_gradient_updates', 'timing'],
     ];
     expect(Object.keys(run.metrics.at(-1) ?? {})).toEqual(expect.arrayContaining(promised));
-    expect(Object.keys(run.metrics[0]?.timing ?? {}).sort()).toEqual(
-      ['grade_s', 'sample_s', 'sample_tokens_per_s', 'train_s', 'train_tokens_per_s'].sort(),
-    );
+    expect(Object.keys(run.metrics[0]?.timing ?? {}).sort()).toEqual([
+      'grade_s',
+      'peak_memory_bytes',
+      'sample_s',
+      'sample_tokens_per_s',
+      'train_s',
+      'train_tokens_per_s',
+    ]);
   });
 
   it('accounts for every sample: correct ones and reasons add up', async () => {

@@ -1,0 +1,370 @@
+import { LimitReached } from './limits.js';
+import { parseMaths } from './parser.js';
+
+/** Where in a reply an answer may stand. */
+export type AnswerPlace =
+  | 'boxed'
+  | 'tag'
+  | 'hash'
+  | 'final-answer'
+  | 'answer-line'
+  | 'answer-is'
+  | 'whole'
+  | 'prose'
+  | 'math'
+  | 'conclusion'
+  | 'bracket'
+  | 'letter'
+  | 'last-number';
+
+/** `required`: nothing counts before </think>, and a reply that never closes its thought has no answer. */
+export type ThinkingRule = 'required' | 'optional' | 'none';
+
+export interface Found {
+  /** Texts to read as the answer, best first; the first that can be read decides. */
+  readings: readonly string[];
+  place: AnswerPlace;
+}
+
+const CLOSE = '</think>';
+/** Longest text whose last lines are searched; marks further up are no final answer. */
+const MAX_TEXT = 200_000;
+
+/** What a reply says after its thoughts; undefined when they are not closed and have to be. */
+export function spokenPart(text: string, thinking: ThinkingRule): string | undefined {
+  if (thinking === 'none') return text;
+  const close = text.lastIndexOf(CLOSE);
+  if (close >= 0) return text.slice(close + CLOSE.length);
+  return thinking === 'required' ? undefined : text;
+}
+
+/** Tokens of chat templates that some servers leave in the text. */
+const CHAT_TOKENS =
+  /<\|(?:im_start|im_end|eot_id|endoftext|end|start_header_id|end_header_id)\|>(?:assistant|user|system)?/g;
+
+/**
+ * Reads the answer out of what a reply says. `places` are groups in order of trust; within a group the place that
+ * stands last in the text wins.
+ */
+export function findAnswer(text: string, places: readonly (readonly AnswerPlace[])[]): Found | undefined {
+  const said = (text.length > MAX_TEXT ? text.slice(-MAX_TEXT) : text).replace(CHAT_TOKENS, '');
+  for (const group of places) {
+    let best: { at: number; found: Found } | undefined;
+    for (const place of group) {
+      const hit = FINDERS[place](said);
+      const readings = hit?.readings.map((reading) => reading.trim()).filter((reading) => reading !== '') ?? [];
+      if (hit && readings.length > 0 && hit.at > (best?.at ?? -1))
+        best = { at: hit.at, found: { readings: [...new Set(readings)], place } };
+    }
+    if (best) return best.found;
+  }
+  return undefined;
+}
+
+interface Hit {
+  at: number;
+  readings: readonly string[];
+}
+
+const FINDERS: Readonly<Record<AnswerPlace, (text: string) => Hit | undefined>> = {
+  boxed,
+  tag,
+  hash,
+  'final-answer': (text) =>
+    line(text, /final answer(?:\s+is)?\s*:?(?:\*\*|\s)*(?:the )?(?:final )?(?:answer is\s*:?)?/gi),
+  'answer-line': (text) => line(text, /answer\s{0,4}(?:\*\*)?\s{0,4}[:：]/gi),
+  'answer-is': (text) =>
+    line(
+      text,
+      /(?:answer|result|solution|value|réponse)\s+(?:is|are|est)(?![a-z])(?:\s+(?:given by|equal to|thus|therefore))?\s*:?/gi,
+    ),
+  whole,
+  prose: (text) => ({ at: 0, readings: text.length > 400 ? [] : [withoutDelimiters(text)] }),
+  math: lastMath,
+  conclusion,
+  bracket: (text) => {
+    const hits = [...text.matchAll(/\[([^[\]\n]{1,400})\]/g)];
+    const last = hits.at(-1);
+    return last && { at: last.index, readings: [withoutDelimiters(last[1] as string)] };
+  },
+  letter,
+  'last-number': lastNumber,
+};
+
+// ---- boxes ----
+
+/** One backslash, or two where a text has been escaped once too often; formfeed and backspace eat a letter. */
+const BOX = /(?:\\{1,2}|\u0008)(?:boxed|fbox|oxed)\s{0,8}\{/g;
+
+interface Span {
+  start: number;
+  end: number;
+  content: string;
+}
+
+/** The last box, together with those before it that belong to the same answer: \boxed{1} and \boxed{2}. */
+function boxed(text: string): Hit | undefined {
+  const boxes = boxSpans(text);
+  const last = boxes.at(-1);
+  if (!last) return undefined;
+  const together = [last];
+  for (let index = boxes.length - 2; index >= 0; index--) {
+    const [box, next] = [boxes[index] as Span, together[0] as Span];
+    if (!joins(text.slice(box.end, next.start))) break;
+    together.unshift(box);
+  }
+  const content = together.map((box) => withoutDelimiters(box.content)).join(' , ');
+  return { at: last.start, readings: [content + percentAfter(text, last.end)] };
+}
+
+/**
+ * Boxes in order, the inner one of two nested ones, in one pass with a stack of open braces. A box that is never closed
+ * ends with its line, and counts where no closed one follows.
+ */
+function boxSpans(text: string): Span[] {
+  const spans: Span[] = [];
+  const open: ({ start: number; from: number } | undefined)[] = [];
+  let last: { start: number; from: number } | undefined;
+  for (const sign of text.matchAll(SIGN)) {
+    if (sign[0] === '{') open.push(undefined);
+    else if (sign[0] === '}') {
+      const box = open.pop();
+      if (box && !((spans.at(-1)?.start ?? -1) > box.start))
+        spans.push({ start: box.start, end: sign.index + 1, content: text.slice(box.from, sign.index) });
+    } else if (sign[0].endsWith('{') && sign[0].length > 2) {
+      last = { start: sign.index, from: sign.index + sign[0].length };
+      open.push(last);
+    }
+  }
+  if (last && last.start > (spans.at(-1)?.start ?? -1)) {
+    const end = lineEnd(text, last.from);
+    spans.push({ start: last.start, end, content: text.slice(last.from, end) });
+  }
+  return spans;
+}
+
+/** The opening of a box, an escaped character, a brace. */
+const SIGN = new RegExp(String.raw`${BOX.source}|\\[^]|[{}]`, 'g');
+/** Longest content of a box that is not closed. */
+const MAX_BOX = 20_000;
+
+function lineEnd(text: string, from: number): number {
+  const end = text.slice(from, from + MAX_BOX).search(/\n|\$(?=[\s.,]|$)/);
+  return end < 0 ? Math.min(text.length, from + MAX_BOX) : from + end;
+}
+
+/** Text between two boxes or formulas of one answer: "and", "or", a comma, next to nothing. */
+function joins(gap: string): boolean {
+  if (gap.length > 60 || /\n\s*\n/.test(gap)) return false;
+  const words = gap
+    .replace(/\\text(?:bf|rm)?\s*\{([^{}]*)\}/g, '$1')
+    .replace(/\\q?quad|\$|\\[()[\],;: ]|[\s*]/g, ' ')
+    .trim();
+  if (/^[^a-zA-Z]{0,10}$/.test(words) && !/[.!?]\s/.test(gap)) return true;
+  return words.length <= 30 && !/[.!?]\s/.test(words) && /(?:^|[\s,])(?:and|or)(?:$|[\s,])|,/i.test(words);
+}
+
+/** A percent sign or word behind a formula belongs to it. */
+function percentAfter(text: string, end: number): string {
+  return /^(?:\s|\$|\\[)\]])*(?:\\?%|percent(?:age)?\b|pct\b)/i.test(text.slice(end, end + 20)) ? ' \\%' : '';
+}
+
+// ---- formulas in $...$, \(...\), \[...\] ----
+
+const FORMULA =
+  /\$\$((?:[^$]|\\\$){1,4000}?)\$\$|(?<!\\)\$((?:[^$\n\\]|\\[^\n]){1,2000})\$|\\\(([^]{1,2000}?)\\\)|\\\[([^]{1,4000}?)\\\]/g;
+
+function formulas(text: string): Span[] {
+  return [...text.matchAll(FORMULA)].map((match) => ({
+    start: match.index,
+    end: match.index + match[0].length,
+    content: match[1] ?? match[2] ?? match[3] ?? match[4] ?? '',
+  }));
+}
+
+/** Length of text in which formulas are looked for. */
+const MATH_WINDOW = 6000;
+
+/** The last formula, with those before it that are joined to it by "and", "or" or a comma. */
+function lastMath(text: string): Hit | undefined {
+  const offset = Math.max(0, text.length - MATH_WINDOW);
+  const run = lastRun(text.slice(offset));
+  return run && { at: offset + run.at, readings: [run.content, ...(lastNumber(run.content)?.readings ?? [])] };
+}
+
+interface Run {
+  at: number;
+  end: number;
+  content: string;
+}
+
+function lastRun(text: string): Run | undefined {
+  const spans = formulas(text);
+  const last = spans.at(-1);
+  if (!last) return undefined;
+  const together = [last];
+  for (let index = spans.length - 2; index >= 0; index--) {
+    const span = spans[index] as Span;
+    if (!joins(text.slice(span.end, (together[0] as Span).start))) break;
+    together.unshift(span);
+  }
+  const content = together.map((span) => span.content).join(' , ') + percentAfter(text, last.end);
+  return { at: (together[0] as Span).start, end: last.end, content };
+}
+
+/** Text without the signs that open and close formulas; an escaped dollar stays. */
+export function withoutDelimiters(text: string): string {
+  return text.replace(/(?<!\\)\$/g, ' ').replace(/\\[()[\]]/g, ' ');
+}
+
+/** The whole reply, where it is an answer and nothing else: a bare expression, or formulas with joining words and units. */
+function whole(text: string): Hit | undefined {
+  const trimmed = text.trim();
+  if (trimmed.length > 400 || /[.!?:]\s+\S/.test(trimmed) || /^[a-zA-Z]{2,}\s+[a-zA-Z]/.test(trimmed)) return undefined;
+  const spans = formulas(trimmed);
+  const [first] = spans;
+  const outside = first ? outsideOf(trimmed, spans) : trimmed.replace(/\\[a-zA-Z]+(?:\{[a-zA-Z *]*\})?/g, '');
+  if (first && (/[a-zA-Z]/.test(trimmed.slice(0, first.start)) || proseLength(outside) > 25)) return undefined;
+  if (!first && (outside.match(/[a-zA-Z]{3,}/g)?.length ?? 0) > 3) return undefined;
+  return isReadable(withoutDelimiters(trimmed)) ? { at: 0, readings: [withoutDelimiters(trimmed)] } : undefined;
+}
+
+const outsideOf = (text: string, spans: readonly Span[]): string =>
+  spans.reduceRight((left, span) => `${left.slice(0, span.start)} ${left.slice(span.end)}`, text);
+
+/** Letters that are neither joining words nor percent. */
+const proseLength = (text: string): number => text.replace(/\b(?:and|or|percent|pct)\b|[\s,.;%\\]/gi, '').length;
+
+/** Whether a text is mathematics that is understood. */
+export function isReadable(text: string): boolean {
+  if (/^\s*[+-]?\d+(?:\.\d+)?\s*$/.test(text)) return true;
+  try {
+    const parsed = parseMaths(text);
+    return 'node' in parsed && parsed.node.kind !== 'text';
+  } catch (error) {
+    if (error instanceof LimitReached) return false;
+    throw error;
+  }
+}
+
+// ---- marked lines ----
+
+function tag(text: string): Hit | undefined {
+  const close = text.lastIndexOf('</answer>');
+  const open = close < 0 ? -1 : text.lastIndexOf('<answer>', close);
+  return open < 0 ? undefined : { at: open, readings: readingsOf(text.slice(open + '<answer>'.length, close)) };
+}
+
+function hash(text: string): Hit | undefined {
+  const at = text.lastIndexOf('####');
+  return at < 0 ? undefined : { at, readings: readingsOf(firstLine(text.slice(at + 4))) };
+}
+
+/** What stands behind the last match of a mark, on its line or, when that is empty, the next. */
+function line(text: string, mark: RegExp): Hit | undefined {
+  const last = [...text.matchAll(mark)].at(-1);
+  if (!last) return undefined;
+  return { at: last.index, readings: readingsOf(firstLine(text.slice(last.index + last[0].length))) };
+}
+
+function firstLine(text: string): string {
+  const rest = text.replace(/^(?:\s|\*\*|:)+/, '');
+  // A displayed formula may go over several lines.
+  const display = /^(?:\$\$[^]*?\$\$|\\\[[^]*?\\\])/.exec(rest)?.[0];
+  const line = display ?? rest.slice(0, 4000).split('\n', 1)[0] ?? '';
+  return line.replace(/\**\s*$/, '').replace(/\.?\s*I hope it is correct\.?.*$/i, '');
+}
+
+/**
+ * Ways to read a marked stretch of text, best first: its formulas when they end it, the whole, the sentence before a full
+ * stop, what follows the last "is", the last number.
+ */
+function readingsOf(region: string): string[] {
+  const whole = region.replace(/^\s*["*\s]+|["*\s]+$/g, '');
+  const sentence = /^(.*?)[.;](?:\s|$)/s.exec(whole)?.[1] ?? whole;
+  const inBox = boxed(whole);
+  if (inBox) return [...inBox.readings];
+  const readings: string[] = [];
+  const run = lastRun(whole);
+  if (run && !/\d|\$|\\/.test(whole.slice(run.end))) readings.push(run.content);
+  readings.push(withoutDelimiters(whole), withoutDelimiters(sentence));
+  const is = Math.max(sentence.lastIndexOf(' is '), sentence.lastIndexOf(' are '), sentence.lastIndexOf(' be '));
+  if (is >= 0) readings.push(withoutDelimiters(sentence.slice(is + 4)));
+  const number = lastNumber(sentence);
+  if (number) readings.push(...number.readings);
+  return readings;
+}
+
+/** Ways to read a gold answer: its box, its formulas where nothing but units and joining words is around them, the whole. */
+export function goldReadings(gold: string): string[] {
+  const box = boxed(gold);
+  if (box) return [...box.readings, gold];
+  const spans = formulas(gold);
+  const run = lastRun(gold);
+  if (!run) return [withoutDelimiters(gold)];
+  const isProse = proseLength(outsideOf(gold, spans)) > 25;
+  const joined = withoutDelimiters(gold);
+  const coversAll = run.at === (spans[0] as Span).start;
+  if (isProse) return [joined, run.content];
+  return coversAll ? [run.content, joined] : [joined, run.content];
+}
+
+/** A last sentence of words that begins with "therefore" and has a number, but no formula, in it. */
+function conclusion(text: string): Hit | undefined {
+  const offset = Math.max(0, text.length - 600);
+  const last = [...text.slice(offset).matchAll(/\b(?:therefore|thus|hence|so|in conclusion|consequently)\b,?\s/gi)].at(
+    -1,
+  );
+  if (!last) return undefined;
+  const at = offset + last.index;
+  const sentence = /^.*?(?=[.!?](?:\s|$)|$)/s.exec(text.slice(at))?.[0] ?? '';
+  if (/[$\\=]/.test(text.slice(at))) return undefined;
+  const number = lastNumber(sentence);
+  return number && { at, readings: number.readings };
+}
+
+// ---- letters and numbers ----
+
+const LETTER_MARKS: readonly RegExp[] = [
+  /(?:answer|réponse|réponse finale|antwort|respuesta|答案)\s*(?:is|est|ist|es|是|为)?\s*[:：]?\s*(?:\*\*)?\(?([A-Z])\)?(?![a-zA-Z'])/giu,
+  /^\s*(?:\*\*)?\(?([A-Z])\)?(?:\*\*)?(?=[.,:;)。，、]|\s|$)/gmu,
+  /(?:^|[\s(*])([A-Z])(?=[\s).,:;*。，]|$)/gu,
+];
+
+/** An option letter that stands alone: behind "answer", at the start of a line, anywhere. */
+function letter(text: string): Hit | undefined {
+  const box = boxed(text);
+  const inBox = box && /^\W*(?:\\text(?:bf)?\s*\{)?\W*([A-Z])(?![a-zA-Z])/.exec(box.readings[0] as string);
+  if (box && inBox) return { at: box.at, readings: [inBox[1] as string] };
+  for (const mark of LETTER_MARKS) {
+    const hits = [...text.matchAll(mark)].filter(
+      (match) =>
+        /[A-Z]/.test(match[1] as string) &&
+        !(match[1] === 'I' || (match[1] === 'A' && /^\s+[a-z]/.test(text.slice(match.index + match[0].length)))),
+    );
+    const hit = mark === LETTER_MARKS[0] ? hits[0] : mark === LETTER_MARKS[1] ? hits[0] : hits[0];
+    if (hit) return { at: hit.index, readings: [hit[1] as string] };
+  }
+  return undefined;
+}
+
+const NUMBER_WINDOW = 400;
+const DIGITS = String.raw`(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?: \d{3})+(?![\d ]*\d)|\d+)(?:[.,]\d+)?(?:[eE][+-]?\d+(?!\w))?(?:\s*\/\s*\d+)?(?:\s?\\?%| percent\b| pct\b)?|\.\d+`;
+const NUMBER = new RegExp(
+  String.raw`-?\\[cdt]?frac\{[^{}]{1,100}\}\{[^{}]{1,100}\}|(?<![\w.)\]}])[-−](?:${DIGITS})|(?<![A-Za-z_^])(?:${DIGITS})`,
+  'g',
+);
+
+/** The last number, looked for around the last digit alone. */
+function lastNumber(text: string): Hit | undefined {
+  let at = text.length - 1;
+  while (at >= 0 && !isDigit(text.charCodeAt(at))) at--;
+  if (at < 0) return undefined;
+  const offset = Math.max(0, at - NUMBER_WINDOW);
+  const last = [...text.slice(offset, at + 10).matchAll(NUMBER)].at(-1);
+  if (!last) return undefined;
+  if (/[\^_]\{?$/.test(text.slice(Math.max(0, offset + last.index - 2), offset + last.index))) return undefined;
+  return { at: offset + last.index, readings: [last[0].replace(/,+$/, '').replace('−', '-')] };
+}
+
+const isDigit = (code: number): boolean => code >= 48 && code <= 57;
