@@ -130,7 +130,7 @@ describe('data', () => {
 describe('a file that is not there', () => {
   it.each([
     ['of a task', ['eval', 'jsonl', '--task-option', 'train=x.jsonl'], /x\.jsonl: .*task option train/, /train=FILE/],
-    ['of a preset', ['eval', 'gsm8k', '--task-option', 'data=d'], /gsm8k_test\.jsonl: .*task option test/, /data=DIR/],
+    ['of a benchmark', ['eval', 'gsm8k', '--task-option', 'data=d'], /gsm8k_test\.jsonl: data not here/, /--data/],
     ['of chats', ['train', 'sft', '--data', 'x.jsonl'], /x\.jsonl: there is no such file \(--data\)/, /messages/],
   ])('%s is missed before the model is loaded', async (_name, args, cause, wayOut) => {
     const finished = await hone([...args, '--model', path.join(base, 'model')], { cwd: await emptyFolder() });

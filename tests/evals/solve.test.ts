@@ -74,7 +74,7 @@ describe('evaluateSolver', () => {
     let call = 0;
     const says: (() => Attempt)[] = [
       () => attempt('\\boxed{-1}'),
-      () => attempt('hm'),
+      () => attempt(''),
       () => attempt('', { stopReason: 'length' }),
       () => {
         throw new ChatError('context', 'too long');

@@ -220,7 +220,8 @@ export function withoutDelimiters(text: string): string {
 /** The whole reply, where it is an answer and nothing else: a bare expression, or formulas with joining words and units. */
 function whole(text: string): Hit | undefined {
   const trimmed = text.trim();
-  if (trimmed.length > 400 || /[.!?:]\s+\S/.test(trimmed) || /^[a-zA-Z]{2,}\s+[a-zA-Z]/.test(trimmed)) return undefined;
+  if (trimmed.length > 400 || /[.!?:]\s+\S/.test(trimmed) || /^(?:[a-zA-Z]{2,}|I)\s+[a-zA-Z]/.test(trimmed))
+    return undefined;
   const spans = formulas(trimmed);
   const [first] = spans;
   const outside = first ? outsideOf(trimmed, spans) : trimmed.replace(/\\[a-zA-Z]+(?:\{[a-zA-Z *]*\})?/g, '');
