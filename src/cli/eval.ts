@@ -11,7 +11,7 @@ import type { Io, JsonValue } from './io.js';
 import { type Asked, askedTask, type MeasureRequest, taskSettings } from './measure.js';
 import { resolveModel } from './model-source.js';
 import { looseObject } from './options.js';
-import { GRADER_PROFILE, methodSolver, sameAnswer } from './solver.js';
+import { methodSolver, sameAnswer } from './solver.js';
 import { table } from './table.js';
 import { oneLine, percent } from './text.js';
 import { version } from './version.js';
@@ -62,7 +62,12 @@ export async function runEval(spec: string, options: EvalCommandOptions, io: Io)
   // Without a method, a model of this machine is asked through its engine, all problems in one batch.
   const plain = method === undefined && options.endpoint === undefined;
   const found = plain ? await evalLocal(asked, plan, options, io) : await evalMethod(asked, plan, method, options, io);
-  const settings = { hone: version(), task: taskSettings(asked, request), ...found.settings, grader: GRADER_PROFILE };
+  const settings = {
+    hone: version(),
+    task: taskSettings(asked, request),
+    ...found.settings,
+    grader: asked.task.grader ?? null,
+  };
   const whole = { ...found.result, settings: { ...settings, sampling: plan, seed: options.seed } };
   if (options.out !== undefined) await writeResult(options.out, whole);
   report(whole, options, io);

@@ -1,6 +1,6 @@
 import type { ChatModel, ChatSampling, Finish } from '../engine/chat/index.js';
 import type { Solver } from '../evals/index.js';
-import { extractAnswer, gradeNumeric, type Problem, type Response, type Task } from '../tasks/index.js';
+import { compareAnswers, extractAnswer, type Problem, type Response, type Task } from '../tasks/index.js';
 import { type Answers, type Method, totals, withoutTiming, callsOf } from '../thinking/index.js';
 
 const STOP_REASONS: Readonly<Record<Finish, Response['stopReason']>> = {
@@ -12,10 +12,7 @@ const STOP_REASONS: Readonly<Record<Finish, Response['stopReason']>> = {
 };
 
 /** Which comparison decides whether two answers are the same: the one line to change for another grader. */
-export const sameAnswer = (a: string, b: string): boolean => gradeNumeric(a, b).equal === true;
-
-/** Name and version of that comparison, for result files. */
-export const GRADER_PROFILE = { profile: 'numeric', version: 1 } as const;
+export const sameAnswer = (a: string, b: string): boolean => compareAnswers(a, b).equal === true;
 
 /**
  * How answers to a problem are read. A chat task's answers stand where every rule looks for them; a raw task's own

@@ -1,7 +1,7 @@
 import { HoneError, RandomStream, silentProgress, type Progress } from '../core/index.js';
 import type { Sample, Sampler, SampleRequest } from '../engine/index.js';
 import {
-  gradeNumeric,
+  compareAnswers,
   renderPrompt,
   responseText,
   type Problem,
@@ -71,7 +71,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvalResult> {
   return {
     task: task.name,
     split,
-    ...summarize(rows, { k, same: (a, b) => gradeNumeric(a, b).equal === true }),
+    ...summarize(rows, { k, same: (a, b) => compareAnswers(a, b).equal === true }),
     temperature: options.temperature,
     ...(options.topP === undefined ? {} : { topP: options.topP }),
     maxTokens: options.maxTokens,

@@ -3,7 +3,14 @@ import { z } from 'zod';
 import { HoneError } from '../core/index.js';
 import { ANSWER_RULES, extractAnswer, type AnswerPolicy } from './answers.js';
 import { benchmarkOf, fingerprint } from './benchmarks.js';
-import { DEFAULT_PROFILE, gradeMaths, MATHS_PROFILES, markedPlaces, type MathsProfile } from './grading/maths/index.js';
+import {
+  DEFAULT_PROFILE,
+  gradeMaths,
+  MATHS_GRADER_VERSION,
+  MATHS_PROFILES,
+  markedPlaces,
+  type MathsProfile,
+} from './grading/maths/index.js';
 import { gradeNumeric, type Grader } from './numeric.js';
 import { parseOptions } from './options.js';
 import { readRows, type Row } from './rows.js';
@@ -289,6 +296,9 @@ export function datasetTask(input: DatasetOptions, grader?: Grader): DatasetTask
     format: options.format,
     ...(options.system === undefined ? {} : { system: options.system }),
     suggestedMaxTokens: options.maxTokens,
+    ...(grader || options.answer !== 'default'
+      ? {}
+      : { grader: { profile: grading.profile.name, version: MATHS_GRADER_VERSION } }),
     problems: (split, seed) => sourceOf(load(split).examples, options, split, seed),
     grade: (problem, response, context) => gradeAnswer(problem, response, { ...grading, signal: context?.signal }),
     goldResponse: (problem) => `\\boxed{${problem.answer}}`,

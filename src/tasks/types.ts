@@ -82,6 +82,8 @@ export interface Task {
   readonly suggestedMaxTokens: number;
   /** The problems of a split under a seed. Train and test are disjoint for every pair of seeds. */
   problems(split: Split, seed: number): ProblemSource;
+  /** The rules that `grade` applies, for result files; undefined: the task's own. */
+  readonly grader?: { profile: string; version: number };
   grade(problem: Problem, response: Response, context?: { signal?: AbortSignal }): Promise<Verdict>;
   /** Demonstrations, where the task can make them. `plain`: a straight solution; `search`: trial, error and self-verification. */
   demonstrate?(problem: Problem, style: 'plain' | 'search', random: RandomStream): Demonstration;

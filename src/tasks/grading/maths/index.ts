@@ -5,5 +5,5 @@ export { gradeMaths, markedPlaces, type GradeOptions, type MathsVerdict } from '
 export { DEFAULT_LIMITS, type MathsLimits } from './limits.js';
 export { minervaForm } from './minerva.js';
 export { parseMaths } from './parser.js';
-export { DEFAULT_PROFILE, MATHS_PROFILES, type MathsProfile } from './profiles.js';
+export { DEFAULT_PROFILE, MATHS_GRADER_VERSION, MATHS_PROFILES, type MathsProfile } from './profiles.js';
 export { explainMaths, goldReply, type Explanation } from './explain.js';

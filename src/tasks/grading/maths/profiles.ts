@@ -2,6 +2,9 @@ import { DEFAULT_RULES, type CompareRules } from './compare.js';
 import type { AnswerPlace, ThinkingRule } from './extract.js';
 
 /** A set of rules: where an answer may stand in a reply, and when it is the gold answer. docs/graders.md says why. */
+/** Counts changes of the maths grader that can change a verdict. */
+export const MATHS_GRADER_VERSION = 1;
+
 export interface MathsProfile {
   name: string;
   /** Where the rules come from. */
