@@ -16,6 +16,7 @@ const COMMANDS = [
   ['models', 'import'],
   ['models', 'export'],
   ['models', 'info'],
+  ['models', 'merge'],
   ['tasks'],
   ['tasks', 'list'],
   ['tasks', 'preview'],

@@ -97,6 +97,9 @@ describe('recipes', () => {
     expect(() => assertCapable(recipe, { name, capabilities: { ...capabilities, customLosses: false } })).toThrow(
       /customLosses/,
     );
+    const adapters = { ...capabilities, lora: true };
+    expect(() => assertCapable(recipe, { name, capabilities: adapters }, ['lora'])).not.toThrow();
+    expect(() => assertCapable(recipe, { name, capabilities: { ...adapters, lora: false } }, ['lora'])).toThrow(/lora/);
   });
 });
 

@@ -8,7 +8,7 @@ const check: Check = {
   run: (ctx) =>
     vitest(
       ctx,
-      ['tests/cli/failures.test.ts', 'tests/engine/failures.test.ts'],
+      ['tests/cli/failures.test.ts', 'tests/cli/lora.test.ts', 'tests/engine/failures.test.ts'],
       'every failure behaves as the table says',
     ),
 };
