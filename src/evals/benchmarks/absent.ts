@@ -1,7 +1,5 @@
 import type { AbsentBenchmark } from './types.js';
 
-const NO_SANDBOX = 'its answers are programs, and hone has no sandbox yet in which to run them';
-
 /** Benchmarks that are known by name and cannot be run here. */
 export const ABSENT: readonly AbsentBenchmark[] = [
   {
@@ -9,7 +7,9 @@ export const ABSENT: readonly AbsentBenchmark[] = [
     title: 'GPQA Diamond',
     why: 'its data are gated: they may not be passed on, and hone has no reader for multiple choice yet',
   },
-  { name: 'livecodebench', title: 'LiveCodeBench', why: NO_SANDBOX },
-  { name: 'humaneval', title: 'HumanEval', why: NO_SANDBOX },
-  { name: 'mbpp', title: 'MBPP', why: NO_SANDBOX },
+  {
+    name: 'livecodebench',
+    title: 'LiveCodeBench',
+    why: 'hone has no reader for its files yet; its kinds of tests are those of a code task (docs/code-grading.md)',
+  },
 ];

@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, lstatSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** What a process in the sandbox sees of the machine, and may use. */
@@ -122,10 +121,7 @@ function works(sandbox: OsSandbox, root: string): string | undefined {
   return (stderr || stdout).trim().split('\n')[0] ?? 'no answer';
 }
 
-/** Whether the kernel lets this machine see /proc of children; processor time and memory are read there. */
-export const tellsUsage = (): boolean => existsSync('/proc/self/statm');
-
-export const isRoot = (): boolean => process.getuid?.() === 0;
+const isRoot = (): boolean => process.getuid?.() === 0;
 
 function candidates(): { sandbox: OsSandbox; tools: string[] }[] {
   const tools = ['unshare', 'mount', 'umount', 'pivot_root', 'setpriv', 'prlimit'];
@@ -148,9 +144,6 @@ export function findOsSandbox(root: string): OsSandboxes {
   }
   return { missing };
 }
-
-/** A folder on the machine's temporary file system: sandboxes mount over it, each for itself. */
-export const temporaryFolder = tmpdir;
 
 /** The first line of a small file under /proc; undefined: the process is gone. */
 export function procFile(path: string): string | undefined {
