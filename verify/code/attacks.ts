@@ -67,7 +67,10 @@ const families: Record<string, Record<string, string>> = {
   files: {
     'read passwd': escape('got = "root" in open("/etc/passwd").read()'),
     'read environ': escape('got = len(open("/proc/1/environ").read()) > 0'),
-    environment: escape('import os\ngot = any(k in os.environ for k in ("PATH", "USER", "HONE_DATA"))'),
+    environment: escape(
+      'import os
+got = os.environ.get("PATH", "/") != "/" or any(name.startswith(("HONE", "NODE", "npm")) for name in os.environ)',
+    ),
     'list the machine': escape('import os\ngot = "usr" in os.listdir("/") or "etc" in os.listdir("/")'),
     'climb out': escape('got = "root" in open("../../../../../../etc/passwd").read()'),
     'read the tests': escape(
@@ -90,7 +93,10 @@ const families: Record<string, Record<string, string>> = {
       'import sys\nfor n in list(sys.modules):\n    if sys.modules[n] is None: del sys.modules[n]\nimport pyodide_js\ngot = True',
     ),
     'the core module': escape(
-      'import sys\nfor n in list(sys.modules):\n    if sys.modules[n] is None: del sys.modules[n]\nimport _pyodide_core\n_pyodide_core.raw_call\ngot = True',
+      'import sys\nfor n in list(sys.modules):\n    if sys.modules[n] is None: del sys.modules[n]\nimport _pyodide_core as core\nfor o in (core.to_js([1]), core.to_js({}), core.to_js([1]).map, core.to_js(b"1")):\n    for path in (("constructor",), ("__proto__", "constructor"), ("constructor", "constructor")):\n        try:\n            c = o\n            for n in path: c = getattr(c, n)\n            if c("return process")() is not None: got = True\n        except Exception: pass',
+    ),
+    'run_js of the core module': escape(
+      'import sys\nfor n in list(sys.modules):\n    if sys.modules[n] is None: del sys.modules[n]\nimport _pyodide_core as core\ngot = core.run_js("1 + 1") == 2',
     ),
     'every proxy that is left': escape(
       'import gc\nfor o in gc.get_objects():\n    if type(o).__name__ == "JsProxy":\n        for n in ("constructor", "FS", "process", "require", "fs"):\n            c = getattr(o, n, None)\n            if c is not None:\n                p = c.constructor("return process")()\n                got = got or p is not None',

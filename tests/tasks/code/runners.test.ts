@@ -27,7 +27,8 @@ function fakeServer(fail = 0): Promise<{ server: Server; url: string }> {
   });
   const answer = async (body: string): Promise<string> => {
     if (left-- > 0) throw new Error('fails');
-    const { code, stdin, run_timeout: wallSeconds } = JSON.parse(body) as Record<string, never>;
+    const asked = JSON.parse(body) as { code: string; stdin: string; run_timeout: number };
+    const { code, stdin, run_timeout: wallSeconds } = asked;
     return JSON.stringify(fusion(await embeddedRunner().run({ code, stdin, limits: { wallSeconds } })));
   };
   return new Promise((resolve) =>
