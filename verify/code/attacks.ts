@@ -68,8 +68,7 @@ const families: Record<string, Record<string, string>> = {
     'read passwd': escape('got = "root" in open("/etc/passwd").read()'),
     'read environ': escape('got = len(open("/proc/1/environ").read()) > 0'),
     environment: escape(
-      'import os
-got = os.environ.get("PATH", "/") != "/" or any(name.startswith(("HONE", "NODE", "npm")) for name in os.environ)',
+      'import os\ngot = os.environ.get("PATH", "/") != "/" or any(name.startswith(("HONE", "NODE", "npm")) for name in os.environ)',
     ),
     'list the machine': escape('import os\ngot = "usr" in os.listdir("/") or "etc" in os.listdir("/")'),
     'climb out': escape('got = "root" in open("../../../../../../etc/passwd").read()'),
