@@ -22,8 +22,8 @@ const PERMISSION_FLAG = ['--permission', '--experimental-permission'].find((flag
   process.allowedNodeEnvironmentFlags.has(flag),
 );
 
-/** Threads of Node and of V8 in one guest, with room; the user of the sandbox has no other processes. */
-const PROCESSES = 512;
+/** Threads of Node and of V8 in all guests together, with room: the kernel counts them by user. */
+const PROCESSES = 4096;
 
 function nodeCommand({ folder }: Image, args: readonly string[]): string[] {
   const permission = PERMISSION_FLAG ? [PERMISSION_FLAG, `--allow-fs-read=${folder}/*`] : [];

@@ -67,6 +67,7 @@ pivot_root . .old
 cd /
 /.tools/umount -l /.old
 /.tools/umount -l /proc
+unset PATH
 exec /.tools/setpriv $privileges --bounding-set=-all --inh-caps=-all --no-new-privs "$@"`;
 
 const limitsOf = ({ processes }: SandboxPlan): string[] => ['--core=0', '--nofile=64', `--nproc=${processes}`];
@@ -94,7 +95,15 @@ const bwrap: OsSandbox = {
     const linked = links().flatMap((path) => ['--symlink', readlinkSync(path), path]);
     const scratch =
       plan.scratchMegabytes > 0 ? ['--size', String(plan.scratchMegabytes * 2 ** 20), '--tmpfs', '/tmp'] : [];
-    const spaces = ['--unshare-all', '--unshare-user', '--die-with-parent', '--new-session', '--cap-drop', 'ALL'];
+    const spaces = [
+      '--unshare-all',
+      '--unshare-user',
+      '--die-with-parent',
+      '--new-session',
+      '--clearenv',
+      '--cap-drop',
+      'ALL',
+    ];
     const users = ['--uid', NOBODY, '--gid', NOBODY];
     const inner = ['bwrap', ...spaces, ...users, ...bound, ...linked, ...scratch, '--remount-ro', '/', '--chdir', '/'];
     return ['prlimit', ...limitsOf({ ...plan, processes: plan.processes + 8 }), ...inner, '--', ...command];
