@@ -65,6 +65,12 @@ export function codeRunnerContract(name: string, make: () => CodeRunner | Promis
       expect(await (await runner()).run({ code: 'print(len([]))' })).toMatchObject({ stdout: '0\n' });
     });
 
+    it('keeps programs that run at the same time apart', async () => {
+      const made = await runner();
+      const results = await Promise.all([1, 2, 3, 4, 5].map((n) => made.run({ code: `print(${n})` })));
+      expect(results.map(({ stdout }) => stdout)).toEqual(['1\n', '2\n', '3\n', '4\n', '5\n']);
+    });
+
     it('does not run what stands behind __main__ when it loads', async () => {
       const program = await loaded(
         await runner(),

@@ -69,6 +69,7 @@ export class GuestProcess {
 
   async ask(request: Request): Promise<Answer> {
     if (this.#ended) return { kind: 'fault', why: 'the sandbox has ended' };
+    if (this.#current) throw new Error('a process that serves one request was given another');
     for (const stream of [this.#child, this.#child.stdout, this.#child.stderr, this.#child.stdin]) refer(stream, 'ref');
     const { body, stdin, limits } = request;
     const answer = this.#wait(request);
