@@ -20,6 +20,12 @@ export function codeRunnerContract(name: string, make: () => CodeRunner | Promis
       expect(result).toMatchObject({ outcome: 'finished', exitCode: 3, stdout: 'cba\n', stderr: 'aside\n' });
     });
 
+    it('has randomness, clocks and files of its own', async () => {
+      const code =
+        'import os, random, secrets, tempfile, time\nwith tempfile.TemporaryFile() as f: f.write(os.urandom(3))\nprint(random.Random().random() < 1, len(secrets.token_hex(2)), time.perf_counter() > 0)';
+      expect(await (await runner()).run({ code })).toMatchObject({ stdout: 'True 4 True\n', stderr: '' });
+    });
+
     it('tells an exception from an end', async () => {
       const result = await (await runner()).run({ code: 'def f():\n    return 1 / 0\nf()' });
       expect(result).toMatchObject({ outcome: 'exception', error: 'ZeroDivisionError: division by zero' });

@@ -49,9 +49,8 @@ privileges=
 while [ "$1" != -- ]; do privileges="$privileges $1"; shift; done; shift
 mount -t tmpfs -o size=1m,mode=0755,nosuid,nodev none "$root"
 bind() {
-  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root$(dirname "$2")"; : > "$root$2"; fi
-  mount --bind "$1" "$root$2"
-  mount -o remount,bind,ro,nosuid,nodev "$root$2"
+  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root\${2%/*}"; : > "$root$2"; fi
+  mount -o bind,ro,nosuid,nodev "$1" "$root$2"
 }
 while [ "$1" != -- ]; do
   if [ -L "$1" ]; then ln -s "$(readlink "$1")" "$root$1"; else bind "$1" "$1"; fi
