@@ -4,7 +4,7 @@ import type { CodeLimits } from './types.js';
 /** The costliest reference solution of HumanEval and MBPP (mbpp-123) takes between 30 and 100 million turns. */
 export const DEFAULT_CODE_LIMITS: CodeLimits = {
   work: 100_000_000,
-  cpuSeconds: 10,
+  cpuSeconds: 20,
   wallSeconds: 60,
   outputBytes: 1_000_000,
 };
