@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { z } from 'zod';
+import { messageOf } from '../../core/index.js';
 import { descendants, usageOf, type Usage } from './usage.js';
 import type { CodeLimits, LimitName } from './types.js';
 
@@ -161,8 +162,12 @@ export class GuestProcess {
   }
 
   async #answerCall(onCall: (call: string) => Promise<string>, call: string): Promise<void> {
-    const answer = await onCall(call);
-    this.#child.stdin?.write(answer + '\n');
+    try {
+      this.#child.stdin?.write((await onCall(call)) + '\n');
+    } catch (error) {
+      this.kill();
+      this.#settle({ kind: 'fault', why: `a call of the tests fails: ${messageOf(error)}` });
+    }
   }
 
   /** The guest says what it should not: whatever is in there has taken it over. */

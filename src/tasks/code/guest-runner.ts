@@ -174,9 +174,11 @@ export abstract class GuestRunner implements CodeRunner {
     const opened = await this.#open(limitsOf(limits), signal);
     if (!(opened instanceof EmbeddedProgram)) return runResult({ kind: 'fault', why: opened.why });
     const body = JSON.stringify({ op: 'run', code });
-    const answer = await opened.guest.ask({ body, stdin, limits: opened.limits, signal });
-    await opened.close();
-    return runResult(answer);
+    try {
+      return runResult(await opened.guest.ask({ body, stdin, limits: opened.limits, signal }));
+    } finally {
+      await opened.close();
+    }
   }
 
   async load({ code, limits, signal }: Omit<RunRequest, 'stdin'>): Promise<LoadResult> {
