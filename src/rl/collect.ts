@@ -1,6 +1,5 @@
 import { HoneError, RandomStream } from '../core/index.js';
 import type { Sampler } from '../engine/types.js';
-import { groupAdvantages } from './advantages.js';
 import { isMixed, nextMove } from './dynamic-sampling.js';
 import { sampleGroups, type Attempt, type Group, type RolloutContext, type RolloutTiming } from './rollouts.js';
 
@@ -11,7 +10,7 @@ const FRUITLESS_BATCHES = 10;
 export interface Collected {
   /** All groups, in the order sampled; accuracy is taken over these. */
   sampled: Group[];
-  /** The groups the iteration trains on: attempts with a verdict only, advantages set. */
+  /** The groups the iteration trains on: attempts with a verdict only. */
   kept: Group[];
   /** Position in the problem order after this iteration. */
   cursor: number;
@@ -59,7 +58,6 @@ export async function collectGroups(
     throw limitReached(result, at);
   result.kept.length = Math.min(result.kept.length, limits.wanted);
   if (config.control.shuffledReward) shuffleRewards(result.kept, context.seed, at.iteration);
-  for (const group of result.kept) setAdvantages(group, config.advantage);
   return result;
 }
 
@@ -105,12 +103,4 @@ function shuffleRewards(groups: readonly Group[], seed: number, iteration: numbe
   const rewards = attempts.map((attempt) => attempt.reward);
   const shuffled = new RandomStream(seed, 'shuffled-reward', iteration).shuffle(rewards);
   attempts.forEach((attempt, i) => (attempt.reward = shuffled[i] as number));
-}
-
-function setAdvantages({ attempts }: Group, options: RolloutContext['config']['advantage']): void {
-  const advantages_G = groupAdvantages(
-    attempts.map((attempt) => attempt.reward),
-    options,
-  );
-  attempts.forEach((attempt, i) => (attempt.advantage = advantages_G[i] as number));
 }
