@@ -20,14 +20,14 @@ import { adamwTensor, clipScale, type Moments } from './reference-adamw.js';
 
 const surrogate = clippedSurrogate({ clipLow: 0.2, clipHigh: 0.28, dualClip: 10, entropyBonus: 0 });
 
-async function gradientsOf(model: TrainableModel, batches: readonly Datum[][], loss: Loss, temperature = 1) {
+export async function gradientsOf(model: TrainableModel, batches: readonly Datum[][], loss: Loss, temperature = 1) {
   await model.zeroGrad();
   const results = [];
   for (const batch of batches) results.push(await model.forwardBackward(batch, loss, { temperature }));
   return { gradients: await model.tensors('gradients'), lossSum: results.reduce((sum, r) => sum + r.lossSum, 0) };
 }
 
-function splitInto(data: readonly Datum[], sizes: readonly number[]): Datum[][] {
+export function splitInto(data: readonly Datum[], sizes: readonly number[]): Datum[][] {
   let from = 0;
   return sizes.map((size) => data.slice(from, (from += size)));
 }
@@ -36,7 +36,7 @@ function splitInto(data: readonly Datum[], sizes: readonly number[]): Datum[][] 
  * Along the move d of a small optimiser step driven by another loss, loss(w + d) - loss(w) must equal
  * (gradient(w) + gradient(w + d)) . d / 2 up to third order.
  */
-async function matchesDifferences(
+export async function matchesDifferences(
   model: TrainableModel,
   data: Datum[],
   loss: Loss,
@@ -276,19 +276,5 @@ export const TRAINING_CLAUSES: Readonly<Record<string, Clause>> = {
     expect(second.logprobs).not.toEqual(first.logprobs);
     expect(model.weightsVersion).toBe(2);
     for (const each of [model, twin]) await each.dispose();
-  },
-
-  'critic: values have the right length and their gradients match finite differences': async ({
-    openCritic,
-    engine,
-  }) => {
-    expect(engine.capabilities.critic).toBe(openCritic !== undefined);
-    if (!openCritic) return;
-    const model = await openCritic(12);
-    const data = randomData(model.info.vocabSize, 11, 5);
-    const { values } = await model.forward(data);
-    data.forEach(({ input }, i) => expect(values?.[i]).toHaveLength(input.length));
-    await matchesDifferences(model, data, valueLoss, 1);
-    await model.dispose();
   },
 };
