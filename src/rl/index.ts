@@ -6,6 +6,7 @@ export { isMixed, nextMove, type DynamicSamplingLimits } from './dynamic-samplin
 export * from './kl.js';
 export * from './losses.js';
 export { MISSING_REASONS, missingReason, missingRewardAccount, type MissingReason } from './missing-reward.js';
+export { engineNeeds } from './needs.js';
 export { renderingOf, type Rendering } from './rendering.js';
 export * from './shaping.js';
 export type { Validation } from '../engine/training-run.js';
