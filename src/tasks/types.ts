@@ -22,16 +22,19 @@ export interface Problem {
 export interface Segment {
   tokens: Int32Array;
   source: 'prompt' | 'model' | 'tool';
+  /** As the grader and the environment read it: cut after a stop string, without the end token. */
+  text?: string;
   logprobs?: Float32Array;
   version?: number;
 }
 
 /** A model's answer as the grader sees it. */
 export interface Response {
-  /** Decoded text, cut after a stop string, without the end token. */
+  /** Decoded text, cut after a stop string, without the end token. With an environment: all segments joined. */
   text: string;
   tokens: Int32Array;
   stopReason: 'eos' | 'stop' | 'length' | 'aborted';
+  /** In a task with an environment: the turns of the model and what the environment said to them. */
   segments?: readonly Segment[];
 }
 
@@ -92,10 +95,22 @@ export interface Task {
   environment?: Environment;
 }
 
-/** Tools and many turns. Absent: one prompt, one answer. */
+/**
+ * Tools and many turns. Absent: one prompt, one answer.
+ *
+ * A turn of the model ends with the end token, or with a stop string of the task or of the environment. It is handed to
+ * `step`; what that appends is encoded once and put after the turn, and the model goes on.
+ */
 export interface Environment {
+  /** Strings that end a turn, besides `Task.stop`. */
+  readonly stop?: readonly string[];
+  /** A fresh state for one attempt. Draws come from `random` alone. */
   reset(problem: Problem, random: RandomStream): Promise<EnvironmentState>;
 }
 export interface EnvironmentState {
+  /**
+   * @param modelText the newest turn, cut after the stop string. @returns what to append (not read when `done`), whether
+   * the attempt is over, and a reward for the turn, which is added to that of the verdict.
+   */
   step(modelText: string): Promise<{ append: string; done: boolean; reward?: number }>;
 }
