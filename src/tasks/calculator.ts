@@ -74,12 +74,12 @@ export function calculate(turn: string, execute = true): string | undefined {
   return `[out: ${execute && Number.isSafeInteger(value) ? value : '?'}]`;
 }
 
-function environmentOf(execute: boolean): Environment {
+function environmentOf({ execute, operations }: CalculatorOptions): Environment {
   const step = (turn: string) => {
     const append = calculate(turn, execute);
     return Promise.resolve({ append: append ?? '', done: append === undefined });
   };
-  return { stop: [']'], reset: () => Promise.resolve({ step }) };
+  return { stop: [']'], suggestedMaxTurns: operations + 1, reset: () => Promise.resolve({ step }) };
 }
 
 const ANSWER = /^-?\d+\.$/;
@@ -124,6 +124,6 @@ export function calculatorTask(input?: z.input<typeof calculatorOptions>): Task 
     problems: (split, seed) => drawnSource(NAME, split, seed, (random) => draftOf(drawChain(options, random))),
     grade,
     demonstrate: (problem) => ({ problem, response: demonstration(problem) }),
-    environment: environmentOf(options.execute),
+    environment: environmentOf(options),
   };
 }

@@ -1,6 +1,6 @@
 import { messageOf, type RandomStream } from '../core/index.js';
 import type { Sample, SampleParams, Sampler, SampleRequest, StopReason } from '../engine/types.js';
-import type { Environment, EnvironmentState, Problem, Segment } from './types.js';
+import type { Environment, EnvironmentState, Problem, Response, Segment } from './types.js';
 
 /** How far an attempt may go. */
 export interface EpisodeLimits {
@@ -116,8 +116,11 @@ async function firstTurn(
   running_PG: readonly Running[][],
   { limits, codec, hooks, keep }: { limits: EpisodeLimits; codec: EpisodeCodec; hooks: EpisodeHooks; keep: boolean },
 ): Promise<void> {
-  const maxTokens = Math.min(limits.maxTokens, limits.maxTokensPerTurn ?? Infinity);
-  const requests = starts.map(({ promptTokens, params }) => ({ promptTokens, params: { ...params, maxTokens } }));
+  const most = Math.min(limits.maxTokens, limits.maxTokensPerTurn ?? Infinity);
+  const requests = starts.map(({ promptTokens, params }) => ({
+    promptTokens,
+    params: { ...params, maxTokens: Math.min(most, limits.maxContext - promptTokens.length) },
+  }));
   const samples_PG = await sampleTurn(sampler, requests, 1, hooks, keep);
   running_PG.forEach((attempts, p) => attempts.forEach((attempt, g) => addTurn(attempt, samples_PG[p]?.[g], codec)));
 }
@@ -194,6 +197,11 @@ function nextRequest(attempt: Running, limits: EpisodeLimits, turn: number): Sam
   return { promptTokens, params: { ...params, n: 1, maxTokens, seed: turnSeeds.seed(turn) } };
 }
 
+/** Tokens of all parts in order, without the prompt. */
+export function episodeTokens({ parts }: Pick<Episode, 'parts'>): Int32Array {
+  return Int32Array.from(parts.flatMap((part) => [...tokensOf(part)]));
+}
+
 /** The parts as segments, with the text of each. `logprobs` are the sampler's raw ones. */
 export function segmentsOf({ parts }: Pick<Episode, 'parts'>): Segment[] {
   return parts.map((part): Segment => {
@@ -202,4 +210,20 @@ export function segmentsOf({ parts }: Pick<Episode, 'parts'>): Segment[] {
     const logprobs = rawLogprobs ? { logprobs: rawLogprobs } : {};
     return { tokens, source: 'model', text: part.text, version: weightsVersion, ...logprobs };
   });
+}
+
+/** What the grader sees: the text of all parts, and the parts themselves where there was an environment. */
+export function episodeResponse(episode: Episode, withSegments: boolean): Response {
+  return {
+    text: episode.parts.map(({ text }) => text).join(''),
+    tokens: episodeTokens(episode),
+    stopReason: episode.stopReason,
+    ...(withSegments ? { segments: segmentsOf(episode) } : {}),
+  };
+}
+
+/** Tokens that the model wrote in a response; those of an environment are not its length. */
+export function modelLength({ tokens, segments }: Pick<Response, 'tokens' | 'segments'>): number {
+  if (!segments) return tokens.length;
+  return segments.reduce((sum, { source, tokens: own }) => sum + (source === 'model' ? own.length : 0), 0);
 }

@@ -15,6 +15,9 @@ export {
   type PassRates,
 } from './difficulty.js';
 export {
+  episodeResponse,
+  episodeTokens,
+  modelLength,
   playEpisodes,
   segmentsOf,
   type Episode,
@@ -61,6 +64,7 @@ export { pathTask, type PathOptions } from './path.js';
 export { gsm8kTask, mathTask } from './presets.js';
 export { listTasks, type TaskEntry } from './registry.js';
 export {
+  codecOf,
   renderDemonstration,
   renderEnvironment,
   renderPrompt,

@@ -1,5 +1,6 @@
 import { HoneError } from '../core/index.js';
 import { type ChatMessage, type ChatTemplate, encodeChat, encodePlain, type Tokenizer } from '../model/index.js';
+import type { EpisodeCodec } from './episodes.js';
 import type { Demonstration, Problem, Response, Task } from './types.js';
 
 /** What rendering needs of a model. */
@@ -129,4 +130,12 @@ function endOfTurn(task: Task, { problem, response }: Demonstration, model: Rend
   const rendered = encodeChat(withTemplate(task, model), messages);
   const last = rendered.findLast((token) => model.tokenizer.eosIds.includes(token));
   return last ?? endToken(model.tokenizer);
+}
+
+/** How a task's turns become text for its environment, and the environment's words tokens. */
+export function codecOf(task: Task, model: RenderModel): EpisodeCodec {
+  return {
+    text: (tokens, stopReason) => responseText(task, model, tokens, stopReason).text,
+    environment: (text, after) => renderEnvironment(task, model, text, after),
+  };
 }

@@ -104,6 +104,8 @@ export interface Task {
 export interface Environment {
   /** Strings that end a turn, besides `Task.stop`. */
   readonly stop?: readonly string[];
+  /** Turns of the model that suffice for every demonstration; what an evaluation allows. */
+  readonly suggestedMaxTurns: number;
   /** A fresh state for one attempt. Draws come from `random` alone. */
   reset(problem: Problem, random: RandomStream): Promise<EnvironmentState>;
 }

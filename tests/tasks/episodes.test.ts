@@ -124,7 +124,7 @@ describe('an episode with a tool', () => {
 describe('an environment', () => {
   const withEnvironment = (step: Awaited<ReturnType<Environment['reset']>>['step'], reset?: Environment['reset']) => ({
     ...task,
-    environment: { stop: [']'], reset: reset ?? (() => Promise.resolve({ step })) },
+    environment: { stop: [']'], suggestedMaxTurns: 3, reset: reset ?? (() => Promise.resolve({ step })) },
   });
 
   it('adds its rewards up', async () => {
