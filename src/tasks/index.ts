@@ -40,6 +40,7 @@ export { gradeNumeric, normalizeText, parseNumber, type Comparison, type Grader 
 export { pathTask, type PathOptions } from './path.js';
 export { gsm8kTask, mathTask } from './presets.js';
 export { listTasks, type TaskEntry } from './registry.js';
+export * from './signals/index.js';
 export { renderDemonstration, renderPrompt, responseText, type RenderModel } from './render.js';
 export { drawnSource, splitOf, type Draft } from './split.js';
 export { gradeGold, validateTask, type Validation, type ValidationFailure } from './validate.js';
