@@ -72,6 +72,7 @@ export {
   stopsOf,
   type RenderModel,
 } from './render.js';
+export * from './signals/index.js';
 export { drawnSource, splitOf, type Draft } from './split.js';
 export { gradeGold, validateTask, type Validation, type ValidationFailure } from './validate.js';
 export { correct, noVerdict, wrong } from './verdicts.js';
