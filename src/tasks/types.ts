@@ -92,6 +92,8 @@ export interface Task {
   demonstrate?(problem: Problem, style: 'plain' | 'search', random: RandomStream): Demonstration;
   /** A text that must grade correct, where the gold answer gives one: for checking gold against gold, not to imitate. */
   goldResponse?(problem: Problem): string | undefined;
+  /** How much a response searches, from 0 to 1, right or wrong: counted, not judged. What an exploration reward pays for. */
+  effort?(problem: Problem, response: Response): number;
   environment?: Environment;
 }
 
