@@ -17,6 +17,8 @@ export interface Attempt {
   /** Under the distribution the tokens were drawn from, [tokens] (0 at tool tokens). */
   samplingLogprobs: Float32Array | undefined;
   reward: number;
+  /** The parts that `reward` was made of, by name; they are stored with rollouts. */
+  components: Readonly<Record<string, number>>;
   /** The reward by token, [tokens], where it is not all at the last token of the model; its sum is `reward`. */
   rewards: Float64Array | undefined;
   /** Of every token of the model; with `advantages` their mean. */

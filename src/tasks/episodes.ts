@@ -221,9 +221,3 @@ export function episodeResponse(episode: Episode, withSegments: boolean): Respon
     ...(withSegments ? { segments: segmentsOf(episode) } : {}),
   };
 }
-
-/** Tokens that the model wrote in a response; those of an environment are not its length. */
-export function modelLength({ tokens, segments }: Pick<Response, 'tokens' | 'segments'>): number {
-  if (!segments) return tokens.length;
-  return segments.reduce((sum, { source, tokens: own }) => sum + (source === 'model' ? own.length : 0), 0);
-}

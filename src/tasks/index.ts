@@ -17,7 +17,6 @@ export {
 export {
   episodeResponse,
   episodeTokens,
-  modelLength,
   playEpisodes,
   segmentsOf,
   type Episode,

@@ -2,8 +2,13 @@ import { HoneError } from '../../core/index.js';
 import type { Response } from '../types.js';
 import { textUnits } from './units.js';
 
-/** Tokens of a response, end token included; words where it was not sampled here. */
+/**
+ * Tokens of a response, end token included; words where it was not sampled here. What an environment said is not its
+ * length.
+ */
 export function responseLength(response: Response): number {
+  if (response.segments)
+    return response.segments.reduce((sum, { source, tokens }) => sum + (source === 'model' ? tokens.length : 0), 0);
   return response.tokens.length > 0 ? response.tokens.length : textUnits(response.text).length;
 }
 
