@@ -34,6 +34,8 @@ export interface Group {
   problem: Problem;
   prompt: Int32Array;
   attempts: Attempt[];
+  /** Iterations completed when it was sampled; undefined: not sampled by a trainer. */
+  sampledAfter?: number;
 }
 
 /** Length of a response: tokens of the model. */

@@ -22,19 +22,8 @@ export function keywordShares(texts: readonly string[]): Record<string, number> 
   return shares;
 }
 
-/** Seconds of an iteration by what they were spent on. */
-export interface TimeSplit {
-  /** Wall-clock of the whole iteration. */
-  total: number;
-  sampling: number;
-  grading: number;
-  forward: number;
-  backward: number;
-  optimizer: number;
-}
-
-/** Share of an iteration in which nothing of the split ran: bookkeeping, writing, waiting. */
-export function idleShare({ total, ...parts }: TimeSplit): number {
-  const busy = Object.values(parts).reduce((sum, seconds) => sum + seconds, 0);
-  return total > 0 ? Math.max(0, total - busy) / total : 0;
+/** Share of an iteration in which none of its parts ran: bookkeeping, writing, waiting. @param parts seconds of each. */
+export function idleShare(seconds: number, parts: readonly number[]): number {
+  const busy = parts.reduce((sum, part) => sum + part, 0);
+  return seconds > 0 ? Math.max(0, seconds - busy) / seconds : 0;
 }

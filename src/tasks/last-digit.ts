@@ -279,7 +279,10 @@ export function lastDigitSkills(problem: Problem, text: string): LastDigitSkills
 function effortOf(problem: Problem, { text }: Response): number {
   const puzzle = puzzleSchema.parse(problem.data);
   const { attempts } = parseAttempts(text, notationOf(puzzle));
-  return new Set(attempts.filter((attempt) => isRight(attempt, puzzle)).map(({ operators }) => operators)).size / candidatesOf(puzzle).length;
+  return (
+    new Set(attempts.filter((attempt) => isRight(attempt, puzzle)).map(({ operators }) => operators)).size /
+    candidatesOf(puzzle).length
+  );
 }
 
 /**

@@ -33,16 +33,12 @@ function startsOf(prompts: readonly string[], n: number, of: Task = task): Episo
 function play(next: Continue, changes: Partial<EpisodeLimits> = {}, of: Task = task, n = 2, prompts = ['2*3=']) {
   const sampler = new ScriptSampler(next);
   const codec = {
-    text: (tokens: Int32Array, stop: 'eos' | 'stop' | 'length' | 'aborted') => responseText(of, model, tokens, stop).text,
-    environment: (text: string, after: 'eos' | 'stop' | 'length' | 'aborted') => renderEnvironment(of, model, text, after),
+    text: (tokens: Int32Array, stop: 'eos' | 'stop' | 'length' | 'aborted') =>
+      responseText(of, model, tokens, stop).text,
+    environment: (text: string, after: 'eos' | 'stop' | 'length' | 'aborted') =>
+      renderEnvironment(of, model, text, after),
   };
-  const played = playEpisodes(
-    sampler,
-    startsOf(prompts, n, of),
-    { ...limits, ...changes },
-    codec,
-    of.environment,
-  );
+  const played = playEpisodes(sampler, startsOf(prompts, n, of), { ...limits, ...changes }, codec, of.environment);
   return played.then((episodes) => ({ sampler, episodes }));
 }
 
