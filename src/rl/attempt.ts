@@ -18,7 +18,7 @@ export interface Attempt {
   samplingLogprobs: Float32Array | undefined;
   reward: number;
   /** The parts that `reward` was made of, by name; they are stored with rollouts. */
-  components: Readonly<Record<string, number>>;
+  components?: Readonly<Record<string, number>>;
   /** The reward by token, [tokens], where it is not all at the last token of the model; its sum is `reward`. */
   rewards: Float64Array | undefined;
   /** Of every token of the model; with `advantages` their mean. */

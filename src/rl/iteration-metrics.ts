@@ -46,9 +46,9 @@ export function iterationMetrics(
 
 /** Mean of each part of the rewards, over the graded attempts that have it; left out where the reward is its base alone. */
 function componentMeans(graded: readonly Attempt[]): Record<string, number | undefined> {
-  const names = new Set(graded.flatMap(({ components }) => Object.keys(components)));
+  const names = new Set(graded.flatMap(({ components = {} }) => Object.keys(components)));
   if (names.size <= 1) return {};
-  const valuesOf = (name: string) => graded.flatMap(({ components }) => components[name] ?? []);
+  const valuesOf = (name: string) => graded.flatMap(({ components }) => components?.[name] ?? []);
   return Object.fromEntries([...names].sort().map((name) => [`reward.${name}`, mean(valuesOf(name))]));
 }
 

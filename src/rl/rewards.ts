@@ -56,12 +56,11 @@ export function rewardOf(
   { effort, environment }: { effort: number; environment: number },
 ): Reward {
   if (attempt.verdict.status === 'no_verdict') return { value: 0, components: {} };
-  const base = baseOf(attempt, config.rewards) + environment;
+  const base = baseOf(attempt, config.rewards);
   const components: Record<string, number> = { base, ...(environment === 0 ? {} : { environment }) };
-  let value = withLength(attempt, explored(attempt, base, effort, config, components), config, components);
-  value += overlongOf(attempt, config, components);
-  const set = withPenalty(attempt, value, config, components);
-  return { value: set, components };
+  const outcome = explored(attempt, base + environment, effort, config, components);
+  const shaped = withLength(attempt, outcome, config, components) + overlongOf(attempt, config, components);
+  return { value: withPenalty(attempt, shaped, config, components), components };
 }
 
 function baseOf({ verdict, stopReason }: Rewardable, rewards: RlConfig['rewards']): number {
@@ -179,7 +178,7 @@ export function normaliseRewards(
   for (const attempt of graded) {
     const before = attempt.reward;
     attempt.reward = running ? normaliseReward(before, now, bound) : Math.min(bound, Math.max(-bound, before));
-    if (attempt.reward !== before) attempt.components = { ...attempt.components, shaped: before };
+    if (attempt.reward !== before) attempt.components = { ...attempt.components, raw: before };
   }
   return now;
 }

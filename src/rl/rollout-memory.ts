@@ -147,7 +147,7 @@ function groupToJson({ problem, prompt, attempts, sampledAfter }: Group): Json {
 }
 
 function attemptToJson(attempt: Attempt): Json {
-  const { tokens, segments, stopReason, response, verdict, reward, components, advantage } = attempt;
+  const { tokens, segments, stopReason, response, verdict, reward, components = {}, advantage } = attempt;
   const logprobs = (name: 'modelLogprobs' | 'samplingLogprobs') => attempt[name] && { [name]: base64Of(attempt[name]) };
   return {
     ...{ tokens: base64Of(tokens), stopReason, text: response.text, reward, components, advantage },

@@ -178,7 +178,7 @@ export function rolloutRows(iteration: number, groups: readonly Group[]): Rollou
 }
 
 function rowOf(iteration: number, problem: Problem, attempt: Attempt, sample: number): RolloutRow {
-  const { response, stopReason, verdict, reward, components, advantage, trained } = attempt;
+  const { response, stopReason, verdict, reward, components = {}, advantage, trained } = attempt;
   const parts = Object.keys(components).length > 1 ? { components } : {};
   return {
     ...{ iteration, problemId: problem.id, prompt: problem.prompt, sample, text: response.text, stopReason },

@@ -150,7 +150,7 @@ async function trainIteration(rl: RlRun): Promise<MetricsLine | undefined> {
   const report = await runUpdates(policy, plan, config, training.state, training.iteration / rl.config.iterations);
   rl.memory = memory;
   training.state.cursor = memory.cursor;
-  training.state.extra = { rollouts: memoryToJson(memory) };
+  training.state.extra = { rollouts: memoryToJson(memory) as z.core.util.JSONType };
   const seconds = (performance.now() - started) / 1000;
   const metrics = { ...iterationMetrics(iteration, collected, report, seconds), ...course.metrics };
   await run.writeRollouts(iteration, rolloutRows(iteration, decided(collected)));
