@@ -40,6 +40,7 @@ export const RL_OFF = {
   'critic.order': off('before'),
   'critic.valueClip': off(null),
   'critic.lossCoefficient': off(0.5),
+  'critic.bootstrapTruncated': off(false),
   'critic.pretrain.iterations': off(0),
   'critic.pretrain.stopAtExplainedVariance': off(null),
   'critic.freezePolicyIterations': off(0),
