@@ -168,6 +168,8 @@ export interface TrainableModel {
   ): Promise<ForwardBackwardResult>;
   optimStep(step: OptimStep): Promise<OptimResult>;
   zeroGrad(): Promise<void>;
+  /** Forgets the optimiser's moments and its count of steps, as at the first update; weights and gradient stay. */
+  resetOptimizer(): Promise<void>;
   /** Immutable sampler over a copy of the weights. */
   snapshot(): Promise<Sampler>;
   /** Sampler over the weights themselves; using it after the next update throws. No copy. */

@@ -35,8 +35,9 @@ export async function pretrainCritic(session: Session): Promise<void> {
 /** One iteration. @param count marks it as done, before it is stored. @returns the explained variance. */
 async function pretrainOnce(session: Session, count: (explained: number) => void): Promise<number | undefined> {
   const { config, models, training, state, context } = session;
-  const collected = await collectUnlessAborted(session);
-  if (!collected || !models.critic) return undefined;
+  const sampled = await collectUnlessAborted(session, false);
+  if (!sampled || !models.critic) return undefined;
+  const { collected } = sampled;
   const started = performance.now();
   const sequences = planOf(sequencesOf(collected.kept), config).flat();
   await recordValues(models.critic, sequences, config);
@@ -53,7 +54,7 @@ async function pretrainOnce(session: Session, count: (explained: number) => void
   const report = { ...emptyReport(), more: { 'critic.pretraining': 1, ...metrics, ...explained } };
   report.trainSeconds = (performance.now() - started) / 1000;
   count(explained['critic.explained_variance'] ?? -Infinity);
-  const line = await storeIteration(session, collected, report);
+  const line = await storeIteration(session, sampled, report);
   await training.finish(line, () => Promise.resolve(undefined));
   context.progress.update(training.iteration, shown(metrics, explained));
   return explained['critic.explained_variance'];

@@ -1,10 +1,12 @@
-import { EpochOrder } from '../core/epoch-order.js';
-import { HoneError, silentProgress } from '../core/index.js';
+import { HoneError, silentProgress, type Progress } from '../core/index.js';
 import { TrainingRun } from '../engine/training-run.js';
 import type { TrainableModel } from '../engine/types.js';
-import { parseRlConfig, type RlConfig } from './config.js';
+import { hasFilters, parseRlConfig, type RlConfig } from './config.js';
 import { openReference } from './reference.js';
+import { checkRewards } from './rewards.js';
+import { EMPTY_MEMORY, memoryFromJson, type RolloutMemory } from './rollout-memory.js';
 import type { RolloutContext } from './rollouts.js';
+import { Course, planStages, type Stretch } from './stages.js';
 import { rlStateOf, type RlState } from './state.js';
 import type { TrainRlOptions } from './trainer.js';
 
@@ -20,34 +22,62 @@ export interface RlModels {
 /** A run while it is going on. */
 export interface Session {
   options: TrainRlOptions;
+  /** Those of the stage, where the run has stages. */
   config: RlConfig;
   context: RolloutContext;
   models: RlModels;
   training: TrainingRun;
   state: RlState;
+  course: Course;
+  memory: RolloutMemory;
 }
 
 /** Checks the options, opens the reference, and takes up a checkpoint where there is one. */
 export async function openSession(options: TrainRlOptions): Promise<Session> {
   const config = parseRlConfig(options.config);
-  const { policy, run, signal, progress = silentProgress } = options;
+  const { policy, run, signal, resumeFrom, progress = silentProgress } = options;
+  const stretches = await planned(options, config, progress);
   const critic = criticOf(options, config);
   const reference = await openReference(policy, config);
-  const planned = config.iterations + (critic ? config.critic.pretrain.iterations : 0);
+  const iterations = config.iterations + (critic ? config.critic.pretrain.iterations : 0);
   const training = new TrainingRun({
-    ...{ model: policy, run, progress, signal, iterations: planned, checkpointEvery: config.checkpoint.every },
+    ...{ model: policy, run, progress, signal, iterations, checkpointEvery: config.checkpoint.every },
     companions: { ...(critic ? { critic } : {}), ...(reference ? { reference } : {}) },
   });
-  if (options.resumeFrom) await training.restore(options.resumeFrom);
+  if (resumeFrom) await training.restore(resumeFrom);
   const state = rlStateOf(training, config);
+  const course = new Course(stretches, resumeFrom ? await run.readMetrics() : []);
+  const memory =
+    state.rollouts === undefined
+      ? { ...EMPTY_MEMORY, cursor: training.state.cursor }
+      : memoryFromJson(state.rollouts, resumeFrom?.folder ?? run.path);
+  const models = { policy, critic, reference };
   return {
-    options,
-    config,
-    context: contextOf(options, config),
-    models: { policy, critic, reference },
-    training,
-    state,
+    ...{ options, models, training, state, course, memory },
+    ...{ config: course.now.config, context: contextOf(options, course.now) },
   };
+}
+
+/** The stages of the run, with what the task has to give for their rewards. */
+async function planned(options: TrainRlOptions, config: RlConfig, progress: Progress): Promise<Stretch[]> {
+  const { task, run } = options;
+  const { seed } = run.manifest;
+  const stretches = await planStages(config, options.problems ?? task.problems('train', seed), seed);
+  for (const stretch of stretches) checkRewards(task, stretch.config);
+  if (stretches.some((stretch) => hasFilters(stretch.config)))
+    progress.note('top-p, top-k and min-p shape the sampling only: training uses the full distribution.', 'warn');
+  return stretches;
+}
+
+/** Goes over to the stage that the next iteration belongs to; does nothing within a stage. */
+export async function enterStage(session: Session): Promise<void> {
+  const { course, options, models } = session;
+  const { config, stage } = course.now;
+  session.config = config;
+  session.context = contextOf(options, course.now);
+  if (!course.begins) return;
+  if (stage?.resetReference && models.reference) await models.reference.copyFrom(models.policy);
+  if (stage?.resetOptimizer) await models.policy.resetOptimizer();
 }
 
 function criticOf({ critic }: TrainRlOptions, { advantage }: RlConfig): TrainableModel | undefined {
@@ -59,12 +89,10 @@ function criticOf({ critic }: TrainRlOptions, { advantage }: RlConfig): Trainabl
   });
 }
 
-function contextOf(options: TrainRlOptions, config: RlConfig): RolloutContext {
+function contextOf(options: TrainRlOptions, { problems, order, config }: Stretch): RolloutContext {
   const { task, run, policy, render, signal, gradeConcurrency = 8, progress = silentProgress } = options;
-  const seed = run.manifest.seed;
-  const problems = options.problems ?? task.problems('train', seed);
-  const order = new EpochOrder(problems.size, seed, 'problems');
   const { maxContext } = policy.info;
+  const { seed } = run.manifest;
   return { task, problems, order, render, config, seed, maxContext, gradeConcurrency, progress, signal };
 }
 

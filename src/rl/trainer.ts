@@ -3,7 +3,7 @@ import type { ResumePoint, Validation } from '../engine/training-run.js';
 import type { TrainableModel } from '../engine/types.js';
 import type { MetricsLine, Run } from '../runs/types.js';
 import type { ProblemSource, Task } from '../tasks/types.js';
-import { hasFilters, type RlConfig } from './config.js';
+import type { RlConfig } from './config.js';
 import { iterate } from './iteration.js';
 import { pretrainCritic } from './pretraining.js';
 import type { Rendering } from './rendering.js';
@@ -13,7 +13,7 @@ export interface TrainRlOptions {
   policy: TrainableModel;
   /** A model of role critic; read by advantage.kind gae, which needs it. */
   critic?: TrainableModel;
-  task: Pick<Task, 'name' | 'problems' | 'grade' | 'stop'>;
+  task: Pick<Task, 'name' | 'problems' | 'grade' | 'stop' | 'environment' | 'effort'>;
   /** Training problems; default: the task's train split under the run's seed. */
   problems?: ProblemSource;
   /** `renderingOf(task, model)`, or one of your own. */
@@ -61,8 +61,6 @@ export async function trainRl(options: TrainRlOptions): Promise<TrainRlResult> {
 async function reinforce(session: Session): Promise<TrainRlResult> {
   const { options, config, context, training, state } = session;
   const { progress } = context;
-  if (hasFilters(config))
-    progress.note('top-p, top-k and min-p shape the sampling only: training uses the full distribution.', 'warn');
   progress.phase('RL', config.iterations + state.pretrained);
   if (training.iteration > 0) progress.update(training.iteration, { resumed: training.iteration });
   while (rlIterations(session) < config.iterations) {

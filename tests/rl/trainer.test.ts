@@ -53,6 +53,8 @@ describe('trainRl', () => {
     expect(Object.keys(run.metrics.at(-1) ?? {})).toEqual(expect.arrayContaining(promised));
     expect(Object.keys(run.metrics[0]?.timing ?? {}).sort()).toEqual([
       'grade_s',
+      'idle_share',
+      'iteration_s',
       'peak_memory_bytes',
       'sample_s',
       'sample_tokens_per_s',

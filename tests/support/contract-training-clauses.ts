@@ -191,6 +191,24 @@ export const TRAINING_CLAUSES: Readonly<Record<string, Clause>> = {
     await model.dispose();
   },
 
+  'resetOptimizer makes the next step the first one': async ({ openPolicy }) => {
+    const [used, fresh] = [await openPolicy(7), await openPolicy(7)];
+    const data = randomData(used.info.vocabSize, 8, 4);
+    const step = async (model: TrainableModel) => {
+      const before = await model.tensors('weights');
+      await model.forwardBackward(data, linearLoss(-1, 0));
+      await model.optimStep({ ...STEP, lr: 1e-3, weightDecay: 0 });
+      const after = await model.tensors('weights');
+      return [...before].map(([name, { data }]) => data.map((w, i) => (after.get(name)?.data[i] ?? NaN) - w));
+    };
+    await step(used);
+    await fresh.copyFrom(used);
+    await used.resetOptimizer();
+    const [again, first] = [await step(used), await step(fresh)];
+    again.forEach((moves, i) => expect(maxAbsDifference(moves, first[i] as Float32Array)).toBeLessThan(1e-7));
+    await Promise.all([used.dispose(), fresh.dispose()]);
+  },
+
   'optimStep is AdamW with decay on matrices and a global clip': async ({ openPolicy }) => {
     const model = await openPolicy(8);
     const step = { ...STEP, weightDecay: 0.1, gradClipNorm: 0.05 };

@@ -236,6 +236,14 @@ export class ReferenceModel implements TrainableModel {
     });
   }
 
+  resetOptimizer(): Promise<void> {
+    return this.#enqueue(() => {
+      this.#m = zeros(this.#config.shape);
+      this.#v = zeros(this.#config.shape);
+      this.#steps = 0;
+    });
+  }
+
   snapshot(): Promise<Sampler> {
     return this.#enqueue(() => {
       this.#assertPolicy();

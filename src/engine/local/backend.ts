@@ -185,6 +185,10 @@ export class Backend {
     this.#model(handle).training.zeroGrad();
   }
 
+  async resetOptimizer(handle: number): Promise<void> {
+    this.#model(handle).training.resetOptimizer();
+  }
+
   /** The model, where it can sample. @throws HoneError for a critic, which has no distribution over tokens */
   #policy(handle: number): ModelEntry {
     const entry = this.#model(handle);

@@ -202,6 +202,10 @@ export class LocalModel implements TrainableModel {
     return this.#enqueue(() => this.channel.call('zeroGrad', [this.opened.handle]));
   }
 
+  resetOptimizer(): Promise<void> {
+    return this.#enqueue(() => this.channel.call('resetOptimizer', [this.opened.handle]));
+  }
+
   async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<LocalSampler> {
     return this.#enqueue(async () => {
       const { handle, version } = await this.channel.call(method, [this.opened.handle]);

@@ -238,6 +238,10 @@ export class Training {
     for (const { data } of Object.values(this.#gradients ?? {})) (data as Float32Array).fill(0);
   }
 
+  resetOptimizer(): void {
+    this.#optimizer.reset();
+  }
+
   optimStep(options: OptimStep): OptimResult {
     const result = this.#optimizer.step(this.gradients(), options);
     this.zeroGrad();
