@@ -26,7 +26,7 @@ const VOCABULARY = 5;
 /** Responses of several lengths, with all that a loss can read; one has a run of tool tokens. */
 function randomSequences(seed: number): Sequence[] {
   const random = new RandomStream(seed, 'sequences');
-  const tokens = (n: number) => Int32Array.from({ length: n }, () => random.nextInt(VOCABULARY));
+  const tokens = (n: number) => Int32Array.from({ length: n }, () => random.nextInt(0, VOCABULARY - 1));
   const noise = (n: number) => Float32Array.from({ length: n }, () => random.nextNormal());
   return [1, 7, 3, 12, 2, 5, 9].map((n, i) => {
     const attempt: Attempt = {
@@ -69,6 +69,12 @@ async function valueGradient(critic: TrainableModel, sequences: Sequence[]): Pro
   return gradients;
 }
 
+/** A step away from a value head of zero, whose gradient would be all there is. */
+async function moveHead(critic: TrainableModel): Promise<void> {
+  await accumulateValueGradient(critic, randomSequences(2), everything);
+  await critic.optimStep({ lr: 0.1, beta1: 0.9, beta2: 0.9, eps: 1e-2, weightDecay: 0, gradClipNorm: Infinity });
+}
+
 /** A model at a micro-batch that fits everything, and one at a micro-batch that makes the engine split and pad. */
 interface Engines {
   open(role: ModelRole, split: boolean): Promise<TrainableModel>;
@@ -80,7 +86,7 @@ async function localEngines(): Promise<Engines> {
   await writeCharTokenizer(tokenizerPath, 'abcd');
   const engine: Engine = await createLocalEngine({ inline: true, threads: 1 });
   const config = {
-    ...{ model_type: 'llama', hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1 },
+    ...{ model_type: 'llama', hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1 },
     ...{ intermediate_size: 24, rms_norm_eps: 1e-5, max_position_embeddings: 32, rope_theta: 10000 },
     ...{ tie_word_embeddings: true, hidden_act: 'silu', vocab_size: 8, eos_token_id: [0] },
   };
@@ -125,6 +131,7 @@ describe.each([
 
   it('is the same for the critic', async () => {
     const [whole, split] = [await engines.open('critic', false), await engines.open('critic', true)];
+    for (const critic of [whole, split]) await moveHead(critic);
     const expected = await valueGradient(whole, randomSequences(1));
     expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(1e-3);
     const shuffled = new RandomStream(5, 'order').shuffle(randomSequences(1));
