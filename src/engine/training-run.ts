@@ -194,17 +194,14 @@ export class TrainingRun {
     return new HoneError('interrupted', `stopped ${when}`, { hint });
   }
 
-  /**
-   * The error that ends a run whose last `inARow` updates had a non-finite loss or gradient.
-   * @param options the dotted path of the optimiser's options
-   */
-  diverged(iteration: number, inARow: number, lr: number, options = 'optimizer'): HoneError {
+  /** The error that ends a run whose last `inARow` updates had a non-finite loss or gradient. */
+  diverged(iteration: number, inARow: number, lr: number): HoneError {
     const kept =
       this.#saved === undefined ? 'no checkpoint was due yet' : `the checkpoint of iteration ${this.#saved} is kept`;
     const file = this.#options.run ? `${this.#options.run.path}/metrics.jsonl, ` : '';
     return new HoneError('numeric', `${inARow} updates in a row had a non-finite loss or gradient; ${kept}`, {
       where: `${file}iteration ${iteration}`,
-      hint: `Lower ${options}.lr (now ${lr}), or set ${options}.gradClipNorm and more ${options}.warmupUpdates, and train again.`,
+      hint: `Lower optimizer.lr (now ${lr}), or set optimizer.gradClipNorm and more optimizer.warmupUpdates, and train again.`,
     });
   }
 }

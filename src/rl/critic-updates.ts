@@ -1,10 +1,10 @@
-import { mergeMetrics, metricValues } from '../engine/metrics.js';
 import { promptResponseDatum } from '../engine/sequence.js';
-import type { Metric, TrainableModel } from '../engine/types.js';
+import type { TrainableModel } from '../engine/types.js';
 import type { RlConfig } from './config.js';
-import { valueLoss } from './losses.js';
-import { optimise, type UpdateState } from './optimise.js';
-import { datumOf, onModelTokens, split, type Sequence } from './sequences.js';
+import { trainCritic, type TaughtResponse } from './critic.js';
+import type { UpdateState } from './optimise.js';
+import type { Sequence } from './sequences.js';
+import { valueMetrics } from './value-metrics.js';
 
 /**
  * A forward pass of the critic: V of the state before each token, and after the last one of truncated responses where the
@@ -33,66 +33,54 @@ export async function recordValues(
   });
 }
 
-export interface CriticReport {
-  /** `critic.*`, for the metrics line. */
-  metrics: Record<string, number>;
-  /** True when `maxSkippedUpdates` in a row were skipped. */
-  diverged: boolean;
-}
-
-/** The critic's updates of one iteration, each over a run of the sequences; advances `state`. */
+/**
+ * The critic's updates of one iteration, `critic.updatesPerIteration` of them where there are as many sequences; advances
+ * `state`. @returns `critic.*` for the metrics line: of the updates, and how well the values from before them explain the
+ * returns (src/rl/value-metrics.ts). @throws HoneError('numeric') after `maxSkippedUpdates` in a row.
+ */
 export async function updateCritic(
   critic: TrainableModel,
-  sequences: readonly Sequence[],
+  sequences_PG: readonly (readonly Sequence[])[],
   config: RlConfig,
   state: UpdateState,
   progressOfRun: number,
-): Promise<CriticReport> {
-  const { optimizer, updatesPerIteration } = config.critic;
-  const merged: Record<string, Metric>[] = [];
-  let gradNorm = 0;
-  let applied = 0;
-  let lr = 0;
-  let diverged = false;
-  for (const part of split(sequences, updatesPerIteration)) {
-    if (diverged) break;
-    const { lossSum, metrics } = await accumulateValueGradient(critic, part, config);
-    const step = await optimise(critic, optimizer, lossSum, state, progressOfRun);
-    merged.push(metrics);
-    lr = step.lr;
-    applied += step.skipped ? 0 : 1;
-    gradNorm += step.skipped ? 0 : step.gradNorm;
-    diverged = state.skippedInARow >= config.maxSkippedUpdates;
-  }
-  if (merged.length === 0) return { metrics: {}, diverged };
-  const values = Object.entries(metricValues(mergeMetrics(merged)));
-  return {
-    metrics: {
-      ...Object.fromEntries(values.map(([name, value]) => [name.replace(/^value\./, 'critic.'), value])),
-      ...(applied > 0 ? { 'critic.grad_norm': gradNorm / applied } : {}),
-      'critic.lr': lr,
-      'critic.updates': merged.length,
-      'critic.skipped_updates': merged.length - applied,
+): Promise<Record<string, number>> {
+  const taught_PG = sequences_PG.map((sequences) => sequences.map(taught));
+  const responses = taught_PG.flat();
+  if (responses.length === 0) return {};
+  const { optimizer, updatesPerIteration, valueClip, lossCoefficient } = config.critic;
+  const sequencesPerUpdate = Math.ceil(responses.length / updatesPerIteration);
+  const before = state.updates;
+  const metrics = await trainCritic(
+    critic,
+    responses,
+    {
+      optimizer,
+      valueClip,
+      lossCoefficient,
+      sequencesPerUpdate,
+      epochs: 1,
+      maxSkippedUpdates: config.maxSkippedUpdates,
     },
-    diverged,
+    state,
+    progressOfRun,
+  );
+  const named = Object.entries(metrics).map(([name, value]) => [name.replace(/^value\./, 'critic.'), value]);
+  return {
+    ...(Object.fromEntries(named) as Record<string, number>),
+    'critic.updates': state.updates - before,
+    ...valueMetrics(taught_PG.map((group) => group.map((r) => ({ ...r, values: r.oldValues })))),
   };
 }
 
-/**
- * Forward and backward of lossCoefficient times the mean over the update's tokens of the value loss
- * (src/rl/losses/value-loss.ts).
- */
-export function accumulateValueGradient(
-  critic: TrainableModel,
-  sequences: readonly Sequence[],
-  { critic: c }: RlConfig,
-) {
-  const tokens = sequences.reduce((sum, { length }) => sum + length, 0);
-  const datums = sequences.map((sequence) => {
-    const { values, returns } = sequence;
-    if (!returns || !values) throw new TypeError('the critic needs values and returns to learn from');
-    const weight = onModelTokens(sequence, c.lossCoefficient / tokens);
-    return datumOf(sequence, { weight, return: returns, oldValue: values });
-  });
-  return critic.forwardBackward(datums, valueLoss(c.valueClip));
+/** A sequence as the critic is taught it. */
+export function taught({
+  prompt,
+  attempt,
+  mask,
+  values,
+  returns,
+}: Sequence): TaughtResponse & { oldValues: Float32Array } {
+  if (!values || !returns) throw new TypeError('the critic needs values and returns to learn from');
+  return { prompt, tokens: attempt.tokens, mask, returns, oldValues: values };
 }

@@ -2,9 +2,8 @@ import type { Group } from './attempt.js';
 import type { RlConfig } from './config.js';
 import { assignCredit } from './credit.js';
 import { recordValues, updateCritic } from './critic-updates.js';
-import { explainedVariance } from './explained-variance.js';
 import { klCoefficient, moveReference, recordOldLogprobs, recordReferenceLogprobs } from './reference.js';
-import { planOf, sequencesOf, type Sequence } from './sequences.js';
+import { isFiltered, planOf, sequencesOf, type Sequence } from './sequences.js';
 import { rlIterations, type RlModels, type Session } from './session.js';
 import { emptyReport, runUpdates, type UpdateReport } from './updates.js';
 
@@ -22,7 +21,7 @@ export async function learnFrom(session: Session, groups: readonly Group[]): Pro
   const sequences = { all: sequences_PG.flat(), trained: plan.flat() };
   await lookUp(models, sequences, config, beta);
   const credit = assignCredit({ groups, sequences: sequences.all, config, klCoefficient: beta });
-  const critic = () => trainCritic(session, sequences.trained);
+  const critic = () => trainCritic(session, sequences_PG);
   const before = config.critic.order === 'before' ? await critic() : {};
   const report = await trainPolicy(session, plan, beta, done);
   const after = config.critic.order === 'after' ? await critic() : {};
@@ -47,19 +46,11 @@ async function lookUp(
 }
 
 /** @returns `critic.*`; nothing without a critic. */
-async function trainCritic(session: Session, sequences: readonly Sequence[]): Promise<Record<string, number>> {
-  const { config, models, state, training } = session;
-  if (!models.critic) return {};
-  const progressOfRun = rlIterations(session) / config.iterations;
-  const { metrics, diverged } = await updateCritic(models.critic, sequences, config, state.critic, progressOfRun);
-  if (diverged)
-    throw training.diverged(
-      training.iteration + 1,
-      config.maxSkippedUpdates,
-      config.critic.optimizer.lr,
-      'critic.optimizer',
-    );
-  return { ...metrics, ...explainedVariance(sequences) };
+function trainCritic(session: Session, sequences_PG: readonly Sequence[][]): Promise<Record<string, number>> {
+  const { config, models, state } = session;
+  if (!models.critic) return Promise.resolve({});
+  const trained_PG = sequences_PG.map((group) => group.filter(({ attempt }) => !isFiltered(attempt, config)));
+  return updateCritic(models.critic, trained_PG, config, state.critic, rlIterations(session) / config.iterations);
 }
 
 async function trainPolicy(

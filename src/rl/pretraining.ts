@@ -1,8 +1,7 @@
 import { setMonteCarloReturns } from './credit.js';
 import { recordValues, updateCritic } from './critic-updates.js';
-import { explainedVariance } from './explained-variance.js';
 import { collectUnlessAborted, storeIteration } from './iteration.js';
-import { planOf, sequencesOf } from './sequences.js';
+import { isFiltered, sequencesOf } from './sequences.js';
 import type { Session } from './session.js';
 import { emptyReport } from './updates.js';
 
@@ -39,29 +38,25 @@ async function pretrainOnce(session: Session, count: (explained: number) => void
   if (!sampled || !models.critic) return undefined;
   const { collected } = sampled;
   const started = performance.now();
-  const sequences = planOf(sequencesOf(collected.kept), config).flat();
-  await recordValues(models.critic, sequences, config);
-  setMonteCarloReturns(sequences, config.advantage.gamma);
-  const explained = explainedVariance(sequences);
-  const { metrics, diverged } = await updateCritic(models.critic, sequences, config, state.critic, 0);
-  if (diverged)
-    throw training.diverged(
-      training.iteration + 1,
-      config.maxSkippedUpdates,
-      config.critic.optimizer.lr,
-      'critic.optimizer',
-    );
-  const report = { ...emptyReport(), more: { 'critic.pretraining': 1, ...metrics, ...explained } };
+  const sequences_PG = sequencesOf(collected.kept).map((group) =>
+    group.filter(({ attempt }) => !isFiltered(attempt, config)),
+  );
+  await recordValues(models.critic, sequences_PG.flat(), config);
+  setMonteCarloReturns(sequences_PG.flat(), config.advantage.gamma);
+  const metrics = await updateCritic(models.critic, sequences_PG, config, state.critic, 0);
+  const explained = metrics['critic.explained_variance'];
+  const report = { ...emptyReport(), more: { 'critic.pretraining': 1, ...metrics } };
   report.trainSeconds = (performance.now() - started) / 1000;
-  count(explained['critic.explained_variance'] ?? -Infinity);
+  count(explained ?? -Infinity);
   const line = await storeIteration(session, sampled, report);
   await training.finish(line, () => Promise.resolve(undefined));
-  context.progress.update(training.iteration, shown(metrics, explained));
-  return explained['critic.explained_variance'];
+  context.progress.update(training.iteration, shown(metrics));
+  return explained;
 }
 
-function shown(...parts: Record<string, number>[]): Record<string, number> {
-  const all: Record<string, number> = Object.assign({}, ...parts);
+function shown(metrics: Readonly<Record<string, number>>): Record<string, number> {
   const names = ['critic.loss', 'critic.explained_variance'];
-  return Object.fromEntries(names.flatMap((name) => (name in all ? [[name, Number(all[name]?.toPrecision(3))]] : [])));
+  return Object.fromEntries(
+    names.flatMap((name) => (name in metrics ? [[name, Number(metrics[name]?.toPrecision(3))]] : [])),
+  );
 }

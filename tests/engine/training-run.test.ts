@@ -93,7 +93,7 @@ describe('a run of several models', () => {
       { iteration: 2, trainer: { cursor: 5, updates: 2, skippedInARow: 0, bestScore: null } },
       (folder) => policy.save(folder),
     );
-    const training = trainingRun({ policy: await open('policy', 2) } as Models, run);
+    const training = trainingRun({ policy: await open('policy', 2) } as unknown as Models, run);
     await training.restore(run.checkpoints[0]!);
     expect(training.state).toEqual({ cursor: 5, updates: 2, skippedInARow: 0, bestScore: null });
   });

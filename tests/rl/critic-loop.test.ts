@@ -21,8 +21,7 @@ describe('an RL run with a critic', () => {
     const { run } = await trainEcho(ppo);
     expect(run.metrics.at(-1)).toMatchObject({
       'critic.updates': 2,
-      'critic.skipped_updates': 0,
-      'critic.lr': 0.03,
+      'critic.skipped': 0,
       'critic.explained_variance': expect.any(Number) as number,
       'critic.loss': expect.any(Number) as number,
       'critic.grad_norm': expect.any(Number) as number,

@@ -8,7 +8,8 @@ import type { Engine, ModelRole, TrainableModel } from '../../src/engine/types.j
 import { writeCharTokenizer } from '../../src/model/index.js';
 import { resolveRecipe } from '../../src/recipes/index.js';
 import type { Attempt, RlConfig } from '../../src/rl/index.js';
-import { accumulateValueGradient } from '../../src/rl/critic-updates.js';
+import { accumulateValueGradient } from '../../src/rl/critic.js';
+import { taught } from '../../src/rl/critic-updates.js';
 import { accumulatePolicyGradient } from '../../src/rl/policy-gradient.js';
 import { sequencesOf, type Sequence } from '../../src/rl/sequences.js';
 import { echoTask, gradeEcho, openEchoPolicy } from '../support/echo-task.js';
@@ -63,7 +64,7 @@ async function policyGradient(policy: TrainableModel, sequences: Sequence[], con
 }
 
 async function valueGradient(critic: TrainableModel, sequences: Sequence[]): Promise<number[]> {
-  await accumulateValueGradient(critic, sequences, everything);
+  await accumulateValueGradient(critic, sequences.map(taught), everything.critic);
   const gradients = await gradientsOf(critic);
   await critic.zeroGrad();
   return gradients;
@@ -71,7 +72,7 @@ async function valueGradient(critic: TrainableModel, sequences: Sequence[]): Pro
 
 /** A step away from a value head of zero, whose gradient would be all there is. */
 async function moveHead(critic: TrainableModel): Promise<void> {
-  await accumulateValueGradient(critic, randomSequences(2), everything);
+  await accumulateValueGradient(critic, randomSequences(2).map(taught), everything.critic);
   await critic.optimStep({ lr: 0.1, beta1: 0.9, beta2: 0.9, eps: 1e-2, weightDecay: 0, gradClipNorm: Infinity });
 }
 
