@@ -6,6 +6,7 @@ import { explainedVariance } from './explained-variance.js';
 import { klCoefficient, moveReference, recordOldLogprobs, recordReferenceLogprobs } from './reference.js';
 import { planOf, sequencesOf, type Sequence } from './sequences.js';
 import { rlIterations, type RlModels, type Session } from './session.js';
+import { startKl } from './start-kl.js';
 import { emptyReport, runUpdates, type UpdateReport } from './updates.js';
 
 /**
@@ -22,12 +23,13 @@ export async function learnFrom(session: Session, groups: readonly Group[]): Pro
   const sequences = { all: sequences_PG.flat(), trained: plan.flat() };
   await lookUp(models, sequences, config, beta);
   const credit = assignCredit({ groups, sequences: sequences.all, config, klCoefficient: beta });
+  const moved = models.start ? await startKl(models.start, models.policy, sequences.trained, config) : {};
   const critic = () => trainCritic(session, sequences.trained);
   const before = config.critic.order === 'before' ? await critic() : {};
   const report = await trainPolicy(session, plan, beta, done);
   const after = config.critic.order === 'after' ? await critic() : {};
   if (models.reference) await moveReference(models.reference, models.policy, config.kl.reference, done + 1);
-  report.more = { ...credit, ...(models.reference ? { 'kl.coefficient': beta } : {}), ...before, ...after };
+  report.more = { ...credit, ...moved, ...(models.reference ? { 'kl.coefficient': beta } : {}), ...before, ...after };
   report.trainSeconds = (performance.now() - started) / 1000;
   return report;
 }

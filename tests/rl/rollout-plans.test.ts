@@ -216,3 +216,27 @@ describe('the memory of rollouts', () => {
     expect(() => memoryFromJson({}, 'run')).toThrow(/does not hold the rollouts/);
   });
 });
+
+describe('the KL to the starting policy', () => {
+  const on = { monitors: { startKl: true }, optimizer: { ...rlConfig().optimizer, lr: 0.1 } };
+
+  it('is 0 at the start, grows, and goes on bit for bit after a stop', async () => {
+    const [whole, broken] = [await train(on), await train(on, { breakAt: 2 })];
+    const kl = whole.run.metrics.map((line) => Number(line['kl.start']));
+    expect(kl[0]).toBeLessThan(1e-9);
+    expect(kl[3]).toBeGreaterThan(1e-4);
+    expect(broken.run.comparable()).toEqual(whole.run.comparable());
+  });
+
+  it('changes nothing else', async () => {
+    const [measured, plain] = [await train(on), await train({ ...on, monitors: { startKl: false } })];
+    expect(measured.weights).toEqual(plain.weights);
+    expect(plain.run.metrics[0]).not.toHaveProperty('kl.start');
+  });
+
+  it('is measured where the sampler reports nothing of the trained distribution', async () => {
+    const { run } = await train({ ...on, temperature: 1.3, minP: 0.05, oldLogprobs: 'trainer' });
+    expect(Number(run.metrics[0]!['kl.start'])).toBeLessThan(1e-9);
+    expect(Number(run.metrics[3]!['kl.start'])).toBeGreaterThan(1e-4);
+  });
+});
