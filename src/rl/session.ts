@@ -46,7 +46,11 @@ export async function openSession(options: TrainRlOptions): Promise<Session> {
   const iterations = config.iterations + (critic ? config.critic.pretrain.iterations : 0);
   const training = new TrainingRun({
     ...{ model: policy, run, progress, signal, iterations, checkpointEvery: config.checkpoint.every },
-    companions: { ...(critic ? { critic } : {}), ...(reference ? { reference } : {}), ...(start && start !== reference ? { start } : {}) },
+    companions: {
+      ...(critic ? { critic } : {}),
+      ...(reference ? { reference } : {}),
+      ...(start && start !== reference ? { start } : {}),
+    },
   });
   if (resumeFrom) await training.restore(resumeFrom);
   const state = rlStateOf(training, config);
