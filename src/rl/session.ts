@@ -74,6 +74,13 @@ async function planned(options: TrainRlOptions, config: RlConfig, progress: Prog
   for (const stretch of stretches) checkRewards(task, stretch.config);
   if (stretches.some((stretch) => hasFilters(stretch.config)))
     progress.note('top-p, top-k and min-p shape the sampling only: training uses the full distribution.', 'warn');
+  const turns = Math.min(...stretches.map((stretch) => stretch.config.environment.maxTurns));
+  const suggested = task.environment?.suggestedMaxTurns ?? 1;
+  if (turns < suggested)
+    progress.note(
+      `environment.maxTurns is ${turns}, and task ${task.name} suggests ${suggested}: attempts that need more turns are cut`,
+      'warn',
+    );
   return stretches;
 }
 

@@ -240,3 +240,11 @@ describe('the KL to the starting policy', () => {
     expect(Number(run.metrics[3]!['kl.start'])).toBeGreaterThan(1e-4);
   });
 });
+
+it('a run with fewer turns than its task suggests says so', async () => {
+  const notes: string[] = [];
+  const progress = { phase() {}, update() {}, end() {}, note: (line: string) => void notes.push(line) };
+  const common = { policy: await openEchoPolicy(1), task: turnsTask(), render: turnRendering, progress };
+  await trainRl({ ...common, run: await MemoryRun.create(7), config: rlConfig({ iterations: 1 }) });
+  expect(notes).toEqual([expect.stringMatching(/environment\.maxTurns is 1, and task echo suggests 3/)]);
+});
