@@ -151,6 +151,13 @@ export interface Sampler {
 
 export type ModelRole = 'policy' | 'critic';
 
+/** Seconds of wall-clock that a model has spent since it was opened, as its caller sees them. */
+export interface ModelTime {
+  forward: number;
+  backward: number;
+  optimizer: number;
+}
+
 /**
  * A model that can be trained. A critic is one with a value head in place of the LM head: temperatures mean nothing to
  * it, its losses read values alone, and it refuses to sample. Disposing it disposes its live samplers; snapshots live on their own. */
@@ -159,6 +166,8 @@ export interface TrainableModel {
   readonly info: ModelInfo;
   /** Counts weight changes since opening: +1 for every applied optimStep, copyFrom, lerpFrom and load. */
   readonly weightsVersion: number;
+  /** undefined: the engine does not tell. */
+  readonly spent?: Readonly<ModelTime>;
   forward(data: readonly Datum[], options?: { entropy?: boolean; temperature?: number }): Promise<Outputs>;
   /** Accumulates gradients; always returns the per-token outputs. `temperature` divides the logits (default 1). */
   forwardBackward(

@@ -66,10 +66,12 @@ interface Job {
  * Evaluates a solver: k answers to each of n problems, graded as they come. Rows do not depend on the order in which
  * answers arrive. A prompt that does not fit the context is a wrong answer, a request that keeps failing is no verdict;
  * both are counted and carry their error.
+ * @throws HoneError usage for a task with an environment, whose turns nobody would answer.
  * @throws ChatError when going on makes no sense: wrong key, address or model, no connection, a spent budget.
  */
 export async function evaluateSolver(options: SolveOptions): Promise<SolveResult> {
   const { task, split, n, k, seed, signal, same, progress = silentProgress } = options;
+  if (task.environment) throw turnsUnplayed(task);
   const problemSeed = options.problemSeed ?? seed;
   const source = task.problems(split, problemSeed);
   const count = Math.min(n, source.size);
@@ -96,6 +98,13 @@ export async function evaluateSolver(options: SolveOptions): Promise<SolveResult
     rows,
     timing,
   };
+}
+
+function turnsUnplayed({ name }: Task): HoneError {
+  return new HoneError('usage', `task ${name} answers the model turn by turn, which a solver does not`, {
+    where: `task ${name}`,
+    hint: 'Evaluate a local model without a method of thinking: hone eval TASK --model FOLDER.',
+  });
 }
 
 function* jobs(source: { at(index: number): Problem }, count: number, k: number): Generator<Job> {

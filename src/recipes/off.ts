@@ -67,6 +67,7 @@ export const RL_OFF = {
   'dynamicSampling.metric': off('accuracy'),
   'dynamicSampling.excess': off('discard'),
   'curriculum.stages': off(null),
+  'monitors.startKl': off(false),
   'control.shuffledReward': { value: false, source: 'control arm, off', status: 'assumed' },
   'control.zeroAdvantage': { value: false, source: 'control arm, off', status: 'assumed' },
 } satisfies Partial<RecipeValues<RlConfig>>;

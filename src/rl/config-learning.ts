@@ -148,6 +148,13 @@ export const courseOptions = {
       stages: z.array(stageSchema).min(1).nullable().describe('Stages in order; null: one set of options throughout.'),
     })
     .describe('Stages with their own data and options.'),
+  monitors: z.strictObject({
+    startKl: z
+      .boolean()
+      .describe(
+        'Measure the KL to the starting policy (`kl.start`): one more forward pass an iteration, and a copy of the weights.',
+      ),
+  }),
   validation: z.strictObject({
     every: z.number().int().min(0).describe('Iterations between validations (and at the end); 0: never.'),
     problems: count().describe('Problems of a validation. Of a finite train split they are set apart, drawn by seed.'),

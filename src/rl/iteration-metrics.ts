@@ -131,14 +131,18 @@ function updateMetrics(report: UpdateReport): Record<string, number | undefined>
   };
 }
 
+/** Seconds by what they were spent on; `idle_share` is what sampling, grading and the models leave of the iteration. */
 function timingOf({ timing }: Collected, report: UpdateReport, seconds: number): Record<string, number> {
   const rate = (tokens: number, seconds: number) => (seconds > 0 ? tokens / seconds : 0);
+  const { spent } = report;
+  const trained = spent ? [spent.forward, spent.backward, spent.optimizer] : [report.trainSeconds];
   return {
     iteration_s: seconds,
     sample_s: timing.sampleSeconds,
     grade_s: timing.gradeSeconds,
     train_s: report.trainSeconds,
-    idle_share: idleShare(seconds, [timing.sampleSeconds, timing.gradeSeconds, report.trainSeconds]),
+    ...(spent ? { forward_s: spent.forward, backward_s: spent.backward, optimizer_s: spent.optimizer } : {}),
+    idle_share: idleShare(seconds, [timing.sampleSeconds, timing.gradeSeconds, ...trained]),
     sample_tokens_per_s: rate(timing.sampledTokens, timing.sampleSeconds),
     train_tokens_per_s: rate(report.trainedTokens, report.trainSeconds),
     peak_memory_bytes: peakMemoryBytes(),

@@ -5,6 +5,8 @@ import { recordValues, updateCritic } from './critic-updates.js';
 import { klCoefficient, moveReference, recordOldLogprobs, recordReferenceLogprobs } from './reference.js';
 import { isFiltered, planOf, sequencesOf, type Sequence } from './sequences.js';
 import { rlIterations, type RlModels, type Session } from './session.js';
+import { startKl } from './start-kl.js';
+import { timeBetween, timeSpent } from './monitors.js';
 import { emptyReport, runUpdates, type UpdateReport } from './updates.js';
 
 /**
@@ -14,6 +16,7 @@ import { emptyReport, runUpdates, type UpdateReport } from './updates.js';
 export async function learnFrom(session: Session, groups: readonly Group[]): Promise<UpdateReport> {
   const { config, models } = session;
   const started = performance.now();
+  const before = timeSpent(allOf(models));
   const done = rlIterations(session);
   const beta = klCoefficient(config, done);
   const sequences_PG = sequencesOf(groups);
@@ -21,15 +24,19 @@ export async function learnFrom(session: Session, groups: readonly Group[]): Pro
   const sequences = { all: sequences_PG.flat(), trained: plan.flat() };
   await lookUp(models, sequences, config, beta);
   const credit = assignCredit({ groups, sequences: sequences.all, config, klCoefficient: beta });
+  const moved = models.start ? await startKl(models.start, models.policy, sequences.trained, config) : {};
   const critic = () => trainCritic(session, sequences_PG);
-  const before = config.critic.order === 'before' ? await critic() : {};
+  const early = config.critic.order === 'before' ? await critic() : {};
   const report = await trainPolicy(session, plan, beta, done);
-  const after = config.critic.order === 'after' ? await critic() : {};
+  const late = config.critic.order === 'after' ? await critic() : {};
   if (models.reference) await moveReference(models.reference, models.policy, config.kl.reference, done + 1);
-  report.more = { ...credit, ...(models.reference ? { 'kl.coefficient': beta } : {}), ...before, ...after };
+  report.more = { ...credit, ...moved, ...(models.reference ? { 'kl.coefficient': beta } : {}), ...early, ...late };
   report.trainSeconds = (performance.now() - started) / 1000;
+  report.spent = timeBetween(before, timeSpent(allOf(models)));
   return report;
 }
+
+const allOf = ({ policy, critic, reference, start }: RlModels) => [policy, critic, reference, start];
 
 /** Forward passes before anything changes, and none that is not needed. */
 async function lookUp(

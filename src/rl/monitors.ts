@@ -1,3 +1,4 @@
+import type { ModelTime, TrainableModel } from '../engine/types.js';
 import { reflectionKeywords, type KeywordListName } from '../tasks/signals/keywords.js';
 
 /** Lists whose words are counted, with the prefix of their classes in metrics. */
@@ -26,4 +27,21 @@ export function keywordShares(texts: readonly string[]): Record<string, number> 
 export function idleShare(seconds: number, parts: readonly number[]): number {
   const busy = parts.reduce((sum, part) => sum + part, 0);
   return seconds > 0 ? Math.max(0, seconds - busy) / seconds : 0;
+}
+
+const TIMES = ['forward', 'backward', 'optimizer'] as const;
+
+/** What the models of a run have spent so far, each counted once; undefined when one does not tell. */
+export function timeSpent(models: readonly (TrainableModel | undefined)[]): ModelTime | undefined {
+  const each = [...new Set(models)].flatMap((model) => (model ? [model.spent] : []));
+  const sum = (what: keyof ModelTime) => each.reduce((seconds, spent) => seconds + (spent?.[what] ?? NaN), 0);
+  const total = { forward: sum('forward'), backward: sum('backward'), optimizer: sum('optimizer') };
+  return Number.isNaN(total.forward) ? undefined : total;
+}
+
+/** What was spent between two readings. */
+export function timeBetween(before: ModelTime | undefined, after: ModelTime | undefined): ModelTime | undefined {
+  if (!before || !after) return undefined;
+  const [forward = 0, backward = 0, optimizer = 0] = TIMES.map((what) => after[what] - before[what]);
+  return { forward, backward, optimizer };
 }

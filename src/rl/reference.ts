@@ -61,7 +61,8 @@ export async function recordReferenceLogprobs(
   sequences.forEach((sequence, i) => (sequence.refLogprobs = logprobs[i]));
 }
 
-async function logprobsOf(
+/** Logprobs of the responses under a model, at the training temperature. */
+export async function logprobsOf(
   model: TrainableModel,
   sequences: readonly Sequence[],
   config: RlConfig,

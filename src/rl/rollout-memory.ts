@@ -5,6 +5,7 @@ import type { Json } from '../runs/types.js';
 import type { Segment } from '../tasks/types.js';
 import { modelMask, type Attempt, type Group } from './attempt.js';
 import type { Collected } from './collect.js';
+import { CANNOT_LEARN } from './diagnosis.js';
 import { EMPTY_MOMENTS, runningMomentsSchema, type RunningMoments } from './shaping.js';
 
 /** What the rollouts of the next iteration depend on besides weights, configuration and seed: part of a checkpoint. */
@@ -66,9 +67,7 @@ const groupSchema = z.object({
 /** A group of a pool by its place, with the places of some of its attempts. */
 const choiceSchema = z.object({ group: z.number().int(), attempts: z.array(z.number().int()) });
 const diagnosisSchema = z.object({
-  cause: z.enum([
-    ...['truncated', 'no-answer', 'no-verdicts', 'all-wrong', 'all-right', 'no-variance', 'equal-rewards', 'filtered'],
-  ] as const),
+  cause: z.enum(CANNOT_LEARN),
   message: z.string(),
   option: z.string(),
   hint: z.string(),

@@ -3,6 +3,7 @@ import { TrainingRun } from '../engine/training-run.js';
 import type { TrainableModel } from '../engine/types.js';
 import { hasFilters, parseRlConfig, type RlConfig } from './config.js';
 import { openReference } from './reference.js';
+import { openStart } from './start-kl.js';
 import { checkRewards } from './rewards.js';
 import { EMPTY_MEMORY, memoryFromJson, type RolloutMemory } from './rollout-memory.js';
 import type { RolloutContext } from './rollouts.js';
@@ -17,6 +18,8 @@ export interface RlModels {
   critic: TrainableModel | undefined;
   /** With a KL. */
   reference: TrainableModel | undefined;
+  /** With monitors.startKl; may be the reference. */
+  start: TrainableModel | undefined;
 }
 
 /** A run while it is going on. */
@@ -39,10 +42,15 @@ export async function openSession(options: TrainRlOptions): Promise<Session> {
   const stretches = await planned(options, config, progress);
   const critic = criticOf(options, config);
   const reference = await openReference(policy, config);
+  const start = await openStart(policy, reference, config);
   const iterations = config.iterations + (critic ? config.critic.pretrain.iterations : 0);
   const training = new TrainingRun({
     ...{ model: policy, run, progress, signal, iterations, checkpointEvery: config.checkpoint.every },
-    companions: { ...(critic ? { critic } : {}), ...(reference ? { reference } : {}) },
+    companions: {
+      ...(critic ? { critic } : {}),
+      ...(reference ? { reference } : {}),
+      ...(start && start !== reference ? { start } : {}),
+    },
   });
   if (resumeFrom) await training.restore(resumeFrom);
   const state = rlStateOf(training, config);
@@ -51,7 +59,7 @@ export async function openSession(options: TrainRlOptions): Promise<Session> {
     state.rollouts === undefined
       ? { ...EMPTY_MEMORY, cursor: training.state.cursor }
       : memoryFromJson(state.rollouts, resumeFrom?.folder ?? run.path);
-  const models = { policy, critic, reference };
+  const models = { policy, critic, reference, start };
   return {
     ...{ options, models, training, state, course, memory },
     ...{ config: course.now.config, context: contextOf(options, course.now) },
@@ -66,6 +74,13 @@ async function planned(options: TrainRlOptions, config: RlConfig, progress: Prog
   for (const stretch of stretches) checkRewards(task, stretch.config);
   if (stretches.some((stretch) => hasFilters(stretch.config)))
     progress.note('top-p, top-k and min-p shape the sampling only: training uses the full distribution.', 'warn');
+  const turns = Math.min(...stretches.map((stretch) => stretch.config.environment.maxTurns));
+  const suggested = task.environment?.suggestedMaxTurns ?? 1;
+  if (turns < suggested)
+    progress.note(
+      `environment.maxTurns is ${turns}, and task ${task.name} suggests ${suggested}: attempts that need more turns are cut`,
+      'warn',
+    );
   return stretches;
 }
 

@@ -54,7 +54,9 @@ export async function trainRl(options: TrainRlOptions): Promise<TrainRlResult> {
     await pretrainCritic(session);
     return await reinforce(session);
   } finally {
-    await session.models.reference?.dispose();
+    const { reference, start } = session.models;
+    await reference?.dispose();
+    if (start !== reference) await start?.dispose();
   }
 }
 

@@ -1,5 +1,5 @@
 import { mergeMetrics } from '../engine/metrics.js';
-import type { Metric, TrainableModel } from '../engine/types.js';
+import type { Metric, ModelTime, TrainableModel } from '../engine/types.js';
 import type { RlConfig } from './config.js';
 import { optimise, type UpdateState } from './optimise.js';
 import { accumulatePolicyGradient, withoutOldLogprobs, type PolicyGradient } from './policy-gradient.js';
@@ -23,6 +23,8 @@ export interface UpdateReport {
   /** |sampler logprob - trainer logprob| on the tokens of the first update. */
   agreement: { mean: number; max: number } | undefined;
   trainSeconds: number;
+  /** How much of it the models spent on what; undefined: the engine does not tell. */
+  spent: ModelTime | undefined;
   trainedTokens: number;
   /** True when `maxSkippedUpdates` in a row were skipped: the run has to stop. */
   diverged: boolean;
@@ -32,6 +34,7 @@ export function emptyReport(): UpdateReport {
   return {
     ...{ updates: 0, skipped: 0, zeroGradient: 0, trainedTokens: 0, trainSeconds: 0, diverged: false },
     ...{ loss: undefined, gradNorm: undefined, lr: undefined, agreement: undefined, metrics: {}, more: {} },
+    spent: undefined,
   };
 }
 

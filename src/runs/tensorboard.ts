@@ -49,12 +49,10 @@ function versionEvent(wallTime: number): Uint8Array {
   return writer.tag(FIELD.event.fileVersion, WireType.LengthDelimited).string('brain.Event:2').finish();
 }
 
-/** Seconds that an iteration took, by its own account. */
+/** Seconds that an iteration took, by its own account: as a whole where it says so, else sampling, grading and training. */
 function secondsOf({ timing = {} }: MetricsLine): number {
-  return Object.entries(timing).reduce(
-    (sum, [name, value]) => (name.endsWith('_s') && !name.includes('per_s') ? sum + value : sum),
-    0,
-  );
+  const { iteration_s: whole, sample_s = 0, grade_s = 0, train_s = 0 } = timing;
+  return whole ?? sample_s + grade_s + train_s;
 }
 
 /**

@@ -66,7 +66,9 @@ interface Running {
  * Samples all attempts at all prompts. Without an environment an attempt is one turn; with one, every turn is handed to
  * it, its reply is appended, and the model goes on, all attempts together. Tokens are never encoded again.
  *
- * A pure function of starts, limits, weights and environment. An environment that throws ends its attempt alone.
+ * A pure function of starts, limits, weights and environment, and of nothing that a sampler has kept from other calls:
+ * what was said so far is read again in each turn, all attempts in one batch. An environment that throws ends its
+ * attempt alone.
  * @returns [prompt][attempt]; with an aborted signal some attempts are missing their end (`aborted`).
  */
 export async function playEpisodes(
@@ -79,12 +81,12 @@ export async function playEpisodes(
 ): Promise<Episode[][]> {
   const running_PG = await Promise.all(starts.map((start) => begin(start, environment)));
   const all = running_PG.flat();
-  await firstTurn(sampler, starts, running_PG, { limits, codec, hooks, keep: environment !== undefined });
+  await firstTurn(sampler, starts, running_PG, { limits, codec, hooks });
   for (let turn = 2; ; turn++) {
     const open = await stepAll(all, limits, codec);
     if (open.length === 0 || hooks.signal?.aborted) break;
     const requests = open.map((attempt) => nextRequest(attempt, limits, turn));
-    const samples = await sampleTurn(sampler, requests, turn, hooks, true);
+    const samples = await sampleTurn(sampler, requests, turn, hooks);
     open.forEach((attempt, i) => addTurn(attempt, samples[i]?.[0], codec));
   }
   return running_PG.map((attempts) => attempts.map(({ episode }) => episode));
@@ -114,14 +116,14 @@ async function firstTurn(
   sampler: Sampler,
   starts: readonly EpisodeStart[],
   running_PG: readonly Running[][],
-  { limits, codec, hooks, keep }: { limits: EpisodeLimits; codec: EpisodeCodec; hooks: EpisodeHooks; keep: boolean },
+  { limits, codec, hooks }: { limits: EpisodeLimits; codec: EpisodeCodec; hooks: EpisodeHooks },
 ): Promise<void> {
   const most = Math.min(limits.maxTokens, limits.maxTokensPerTurn ?? Infinity);
   const requests = starts.map(({ promptTokens, params }) => ({
     promptTokens,
     params: { ...params, maxTokens: Math.min(most, limits.maxContext - promptTokens.length) },
   }));
-  const samples_PG = await sampleTurn(sampler, requests, 1, hooks, keep);
+  const samples_PG = await sampleTurn(sampler, requests, 1, hooks);
   running_PG.forEach((attempts, p) => attempts.forEach((attempt, g) => addTurn(attempt, samples_PG[p]?.[g], codec)));
 }
 
@@ -130,11 +132,9 @@ function sampleTurn(
   requests: readonly SampleRequest[],
   turn: number,
   { signal, onProgress }: EpisodeHooks,
-  keepCache: boolean,
 ): Promise<Sample[][]> {
   return sampler.sampleBatch(requests, {
     ...(signal ? { signal } : {}),
-    ...(keepCache ? { keepCache } : {}),
     onProgress: (done, total, tokens) => onProgress?.(done, total, tokens, turn),
   });
 }

@@ -216,3 +216,35 @@ describe('the memory of rollouts', () => {
     expect(() => memoryFromJson({}, 'run')).toThrow(/does not hold the rollouts/);
   });
 });
+
+describe('the KL to the starting policy', () => {
+  const on = { monitors: { startKl: true }, optimizer: { ...rlConfig().optimizer, lr: 0.1 } };
+
+  it('is 0 at the start, grows, and goes on bit for bit after a stop', async () => {
+    const [whole, broken] = [await train(on), await train(on, { breakAt: 2 })];
+    const kl = whole.run.metrics.map((line) => Number(line['kl.start']));
+    expect(kl[0]).toBeLessThan(1e-9);
+    expect(kl[3]).toBeGreaterThan(1e-4);
+    expect(broken.run.comparable()).toEqual(whole.run.comparable());
+  });
+
+  it('changes nothing else', async () => {
+    const [measured, plain] = [await train(on), await train({ ...on, monitors: { startKl: false } })];
+    expect(measured.weights).toEqual(plain.weights);
+    expect(plain.run.metrics[0]).not.toHaveProperty('kl.start');
+  });
+
+  it('is measured where the sampler reports nothing of the trained distribution', async () => {
+    const { run } = await train({ ...on, temperature: 1.3, minP: 0.05, oldLogprobs: 'trainer' });
+    expect(Number(run.metrics[0]!['kl.start'])).toBeLessThan(1e-9);
+    expect(Number(run.metrics[3]!['kl.start'])).toBeGreaterThan(1e-4);
+  });
+});
+
+it('a run with fewer turns than its task suggests says so', async () => {
+  const notes: string[] = [];
+  const progress = { phase() {}, update() {}, end() {}, note: (line: string) => void notes.push(line) };
+  const common = { policy: await openEchoPolicy(1), task: turnsTask(), render: turnRendering, progress };
+  await trainRl({ ...common, run: await MemoryRun.create(7), config: rlConfig({ iterations: 1 }) });
+  expect(notes).toEqual([expect.stringMatching(/environment\.maxTurns is 1, and task echo suggests 3/)]);
+});

@@ -56,6 +56,7 @@ export function rlConfig(changes: Partial<RlConfig> = {}): RlConfig {
     },
     curriculum: { stages: null },
     optimizer: { ...OPTIMIZER },
+    monitors: { startKl: false },
     maxSkippedUpdates: 3,
     validation: { every: 0, problems: 10 },
     checkpoint: { every: 2, keep: 2 },

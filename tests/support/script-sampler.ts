@@ -7,7 +7,7 @@ export type Continue = (text: string, seed: number, attempt: number) => string;
 /** A sampler over one token a character that says what a script says next. Keeps every request for inspection. */
 export class ScriptSampler implements Sampler {
   readonly weightsVersion = 3;
-  readonly calls: { requests: readonly SampleRequest[]; keepCache: boolean }[] = [];
+  readonly calls: { requests: readonly SampleRequest[] }[] = [];
 
   constructor(
     private readonly next: Continue,
@@ -18,8 +18,8 @@ export class ScriptSampler implements Sampler {
     return (await this.sampleBatch([{ promptTokens, params }], options))[0] ?? [];
   }
 
-  sampleBatch(requests: readonly SampleRequest[], options: SampleOptions = {}): Promise<Sample[][]> {
-    this.calls.push({ requests, keepCache: options.keepCache ?? false });
+  sampleBatch(requests: readonly SampleRequest[], _options?: SampleOptions): Promise<Sample[][]> {
+    this.calls.push({ requests });
     return Promise.resolve(
       requests.map(({ promptTokens, params }) =>
         Array.from({ length: params.n }, (_, i) => {

@@ -71,7 +71,6 @@ describe('an episode with a tool', () => {
     expect(first).toMatchObject({ source: 'model', version: 3 });
     expect(first!.logprobs).toHaveLength(first!.tokens.length);
     expect(tool!.logprobs).toBeUndefined();
-    expect(sampler.calls.map(({ keepCache }) => keepCache)).toEqual([true, true]);
   });
 
   it('lets all attempts at all prompts advance together, each with seeds of its own', async () => {
@@ -162,7 +161,6 @@ it('without an environment an episode is one turn', async () => {
   const { environment: _, ...plain } = task;
   const { sampler, episodes } = await play(() => '6.', {}, plain);
   expect(sampler.calls).toHaveLength(1);
-  expect(sampler.calls[0]!.keepCache).toBe(false);
   expect(episodes[0]!.map((episode) => [textOf(episode), episode.stopReason])).toEqual([
     [['model:6.'], 'stop'],
     [['model:6.'], 'stop'],

@@ -10,6 +10,7 @@ import type {
   LossResult,
   ModelInfo,
   ModelRole,
+  ModelTime,
   OptimResult,
   OptimStep,
   Outputs,
@@ -85,6 +86,7 @@ export class LocalModel implements TrainableModel {
   readonly info: ModelInfo;
   #version: number;
   #tail: Promise<unknown> = Promise.resolve();
+  readonly #spent = { forward: 0, backward: 0, optimizer: 0 };
 
   constructor(
     private readonly channel: Channel,
@@ -97,6 +99,18 @@ export class LocalModel implements TrainableModel {
 
   get weightsVersion(): number {
     return this.#version;
+  }
+
+  get spent(): ModelTime {
+    return { ...this.#spent };
+  }
+
+  /** Counts the seconds of a call. */
+  async #timed<T>(what: keyof ModelTime, work: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    const result = await work();
+    this.#spent[what] += (performance.now() - started) / 1000;
+    return result;
   }
 
   /** Call order is effect order, also for calls of several steps. */
@@ -116,7 +130,9 @@ export class LocalModel implements TrainableModel {
   }
 
   #forward(sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
-    return this.channel.call('forward', [this.opened.handle, sequences, entropy, temperature]);
+    return this.#timed('forward', () =>
+      this.channel.call('forward', [this.opened.handle, sequences, entropy, temperature]),
+    );
   }
 
   /**
@@ -158,7 +174,11 @@ export class LocalModel implements TrainableModel {
   ): Promise<ForwardBackwardResult> {
     const nothing = this.#empty(sequences, loss);
     const coefficients = coefficientsOf(loss, loss.fn(nothing, data), sequences, this.role);
-    const outputs = await this.channel.call('backward', [this.opened.handle, sequences, coefficients, temperature]);
+    const { forwardSeconds = 0, ...outputs } = await this.#timed('backward', () =>
+      this.channel.call('backward', [this.opened.handle, sequences, coefficients, temperature]),
+    );
+    this.#spent.forward += forwardSeconds;
+    this.#spent.backward -= forwardSeconds;
     const { lossSum, metrics } = loss.fn(outputs, data);
     return { outputs, lossSum, metrics };
   }
@@ -176,12 +196,15 @@ export class LocalModel implements TrainableModel {
     const results: LossResult[] = [];
     for (const { T, B, members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
       const part = members.map((member) => sequences[member] as Sequence);
-      const out = await this.channel.call('hold', [this.opened.handle, part, { T, B }, entropy, temperature]);
+      const out = await this.#timed('forward', () =>
+        this.channel.call('hold', [this.opened.handle, part, { T, B }, entropy, temperature]),
+      );
       const result = loss.fn(
         out,
         members.map((member) => data[member] as Datum),
       );
-      await this.channel.call('backwardHeld', [this.opened.handle, coefficientsOf(loss, result, part, this.role)]);
+      const coefficients = coefficientsOf(loss, result, part, this.role);
+      await this.#timed('backward', () => this.channel.call('backwardHeld', [this.opened.handle, coefficients]));
       results.push(result);
       placeOutputs(outputs, out, members);
     }
@@ -192,7 +215,9 @@ export class LocalModel implements TrainableModel {
   async optimStep(step: OptimStep): Promise<OptimResult> {
     checkStep(step);
     return this.#enqueue(async () => {
-      const { result, version } = await this.channel.call('optimStep', [this.opened.handle, step]);
+      const { result, version } = await this.#timed('optimizer', () =>
+        this.channel.call('optimStep', [this.opened.handle, step]),
+      );
       this.#version = version;
       return result;
     });

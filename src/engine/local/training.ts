@@ -24,6 +24,8 @@ export interface TokenOutputs {
   logprobs: Float32Array[];
   entropy?: Float32Array[];
   values?: Float32Array[];
+  /** Of a call that does both passes: seconds of the forward pass. */
+  forwardSeconds?: number;
 }
 
 /** d loss / d output, per sequence, per token; for those outputs there are. */
@@ -161,13 +163,17 @@ export class Training {
   ): Promise<TokenOutputs> {
     const outputs = this.#empty(sequences, coefficients.dEntropy !== undefined);
     const inputs = sequences.map(({ input }) => input);
+    let forward = 0;
     for (const batch of this.#plan(inputs)) {
+      const started = performance.now();
       const body = await this.#body.hold(batch, packIds(batch, inputs));
       const rows = rowsOf(batch, inputs);
       const idle = rows.filter((row) => !isSeed(row, coefficients));
       await this.#head.run(idle, body.hidden, sequences, temperature, outputs);
+      forward += performance.now() - started;
       await this.#backward({ batch, body, sequences, temperature }, rows, coefficients, outputs);
     }
+    outputs.forwardSeconds = forward / 1000;
     return outputs;
   }
 
