@@ -162,9 +162,7 @@ describe('weights and advantages', () => {
   });
 
   it('soft overlong: rewards of responses beyond L_max - L_cache alone', () => {
-    expect([8, 12, 13, 20, 21].map((length) => softOverlongPunishment(length, 20, 8))).toEqual([
-      0, 0, -0.125, -1, -1,
-    ]);
+    expect([8, 12, 13, 20, 21].map((length) => softOverlongPunishment(length, 20, 8))).toEqual([0, 0, -0.125, -1, -1]);
   });
 
   const trajectory = { rewards_T: [0, 0, 0, 1], values_T: [0.1, 0.4, 0.2, 0.6], mask_T: [1, 1, 1, 1], gamma: 1 };
