@@ -62,7 +62,7 @@ export function klPenalisedRewards(rewards_T: ArrayLike<number>, beta: number, i
 }
 
 /**
- * T1's on-policy KL normalisation (arXiv 2501.11651 section 3.2): each response's KL enters its reward relative to the
+ * T1's on-policy KL normalisation (arXiv 2501.11651): each response's KL enters its reward relative to the
  * other samples of its prompt, so that the penalty pays no group as a whole. [G] and [G] -> [G].
  *
  *   R_i <- R_i - beta (k_i - 1/(G-1) sum_{j != i} k_j)

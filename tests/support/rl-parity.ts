@@ -292,3 +292,23 @@ function perGroup(batch: Batch, advantages: (rewards_G: number[]) => Float64Arra
     return members.map((s, g) => spread(A[g]!, batch.mask[s]!));
   });
 }
+
+/** Which part a case is about, in words. */
+export function partName({ part, options }: ParityCase): string {
+  const { surrogate, aggregation, dualClip, cap, kl, positiveNll, entropyBonus, valueClip, std, estimator, alpha } =
+    options;
+  if (part === 'aggregation') return `aggregation ${aggregation}`;
+  const extras = [
+    surrogate,
+    typeof dualClip === 'number' && 'dual clip',
+    typeof cap === 'number' && 'importance correction',
+    kl && `KL ${kl}`,
+    positiveNll && 'positive NLL',
+    entropyBonus && 'entropy bonus',
+    typeof valueClip === 'number' && 'clipped',
+    std,
+    estimator,
+    alpha && 'length-adaptive',
+  ].filter((extra) => typeof extra === 'string');
+  return [part, ...extras].join(', ');
+}

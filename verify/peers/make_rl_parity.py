@@ -362,6 +362,7 @@ def nemo_rl():
             ({"surrogate": "clip", "dualClip": 3.0}, {"ratio_clip_c": 3.0}),
             ({"surrogate": "cispo"}, {"use_cispo": True}),
             ({"surrogate": "reinforce"}, {"disable_ppo_ratio": True}),
+            ({"surrogate": "importance-sampling"}, {"ratio_clip_min": 1.0, "ratio_clip_max": 1e9}),
             ({"surrogate": "gspo", "advantages": "advantages"}, {"sequence_level_importance_ratios": True, "token_level_loss": False}),
             ({"surrogate": "clip", "cap": 1.2}, {
                 "use_importance_sampling_correction": True, "truncated_importance_sampling_type": "tis",

@@ -28,7 +28,7 @@ export function groupAdvantages(rewards_G: ArrayLike<number>, options: GroupAdva
 }
 
 /**
- * Leave-one-out advantages of the samples of one prompt (RLOO, arXiv 2402.14740 section 3.1; T1), [G] -> [G]:
+ * Leave-one-out advantages of the samples of one prompt (RLOO, arXiv 2402.14740; T1), [G] -> [G]:
  *
  *   A_i = R_i - 1/(G-1) sum_{j != i} R_j  =  G/(G-1) (R_i - mean(R))
  *

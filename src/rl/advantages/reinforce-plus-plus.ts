@@ -6,7 +6,7 @@ import { whiten } from './whiten.js';
 const WHITEN = { shiftMean: true, eps: 1e-8 };
 
 /**
- * REINFORCE++ (arXiv 2501.03262 section 3, Eq. 6 to 8): no baseline of a group; the discounted return of each token,
+ * REINFORCE++ (arXiv 2501.03262): no baseline of a group; the discounted return of each token,
  * whitened over all tokens of the iteration. Ragged [S][T] -> [S][T].
  *
  *   G_t = sum_k gamma^k r_{t+k},   A_t = (G_t - mean(G)) / std(G)
@@ -26,7 +26,7 @@ export function reinforcePlusPlus(
 }
 
 /**
- * REINFORCE++ with a baseline (arXiv 2501.03262 section 3.2): the mean reward of the prompt's samples is taken off first,
+ * REINFORCE++ with a baseline (arXiv 2501.03262): the mean reward of the prompt's samples is taken off first,
  * then everything is whitened over all tokens of the iteration. Rewards [P][G], masks [P][G][T] -> [P][G][T]. A group of
  * one keeps its reward. Reference: verl core_algos.py `compute_reinforce_plus_plus_baseline_outcome_advantage`.
  */

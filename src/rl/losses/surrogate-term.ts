@@ -91,29 +91,23 @@ function tokenLoss(A: number, logprob: number, logRatio: number, log_s: number, 
 }
 
 function countTokens(tally: MetricTally, tokens: readonly Token[], logprobs_T: ArrayLike<number>): void {
-  const count = tokens.length;
-  for (const bound of ['low', 'high', 'dual'] as const) {
-    const clipped = tokens.filter(({ active }) => active === bound);
-    tally.mean(`clip.${bound}`, clipped.length, count);
-    if (bound === 'dual') continue;
-    const probability = clipped.reduce((sum, { t }) => sum + Math.exp(at(logprobs_T, t)), 0);
-    tally.mean(`clip.${bound}_prob`, probability, clipped.length);
+  const clipped = { none: 0, low: 0, high: 0, dual: 0 };
+  const probability = { none: 0, low: 0, high: 0, dual: 0 };
+  let [ratioMax, kl, delta] = [0, 0, 0];
+  for (const { t, active, logRatio } of tokens) {
+    const ratio = Math.exp(logRatio);
+    clipped[active]++;
+    if (active !== 'none') probability[active] += Math.exp(at(logprobs_T, t));
+    ratioMax = Math.max(ratioMax, ratio);
+    kl += ratio - 1 - logRatio;
+    delta += Math.abs(logRatio);
   }
-  const sum = (f: (token: Token) => number) => tokens.reduce((total, token) => total + f(token), 0);
-  tally.max(
-    'ratio.max',
-    tokens.reduce((max, { logRatio }) => Math.max(max, Math.exp(logRatio)), 0),
-  );
-  tally.mean(
-    'approx_kl',
-    sum(({ logRatio }) => Math.exp(logRatio) - 1 - logRatio),
-    count,
-  );
-  tally.mean(
-    'delta.mean_abs',
-    sum(({ logRatio }) => Math.abs(logRatio)),
-    count,
-  );
+  for (const bound of ['low', 'high', 'dual'] as const) tally.mean(`clip.${bound}`, clipped[bound], tokens.length);
+  tally.mean('clip.low_prob', probability.low, clipped.low);
+  tally.mean('clip.high_prob', probability.high, clipped.high);
+  tally.max('ratio.max', ratioMax);
+  tally.mean('approx_kl', kl, tokens.length);
+  tally.mean('delta.mean_abs', delta, tokens.length);
 }
 
 function at(values: ArrayLike<number>, index: number): number {

@@ -31,7 +31,7 @@ export function rlspLengthTerm(length: number, lengthPenalty: number): number {
 }
 
 /**
- * RLSP's reward, exploration apart from correctness (arXiv 2502.06773 section 3; weights: openrlhf/cli/orm_server_efficient.py):
+ * RLSP's reward, exploration apart from correctness (arXiv 2502.06773; weights: openrlhf/cli/orm_server_efficient.py):
  *
  *   without judge   r(y) = c(y) + e_len(y)
  *   with judge      r(y) = 0.8 (c(y) + e_len(y)) + 0.2 e_llm(y)

@@ -9,7 +9,7 @@ export interface UnexpectedPatterns {
 }
 
 /**
- * T1's penalty for unexpected patterns (arXiv 2501.11651 section 3.2): the reward is set to `penalty` (-1), whatever the
+ * T1's penalty for unexpected patterns (arXiv 2501.11651): the reward is set to `penalty` (-1), whatever the
  * verdict says, when any of them is there. The leave-one-out baseline includes such rewards.
  */
 export function penalised(reward: number, patterns: UnexpectedPatterns, penalty: number): number {
