@@ -34,11 +34,9 @@ const stage = (name: string, iterations: number | null, set: object) => ({
 const STAGES = [stage('first', 1, {}), stage('second', null, { promptsPerIteration: 2 })];
 
 it('trains in turns with a tool, in stages, and tells TensorBoard', async () => {
-  const warm = ['--set', 'updates=40', '--set', 'updatesPerIteration=20'];
-  await json('train', 'sft', '--model', 'random:nano', ...TASK, ...warm, '--out', 'warm');
   const settings = [...SMALL, 'iterations=2', `curriculum.stages=${JSON.stringify(STAGES)}`];
   const set = settings.flatMap((setting) => ['--set', setting]);
-  await json('train', 'grpo', '--model', 'warm', ...TASK, ...set, '--tensorboard', '--out', 'rl');
+  await json('train', 'grpo', '--model', 'random:nano', ...TASK, ...set, '--tensorboard', '--out', 'rl');
 
   const metrics = await lines<MetricsLine>('rl/metrics.jsonl');
   expect(metrics.map((line) => [line.stage, line['groups.total']])).toEqual([
@@ -52,9 +50,13 @@ it('trains in turns with a tool, in stages, and tells TensorBoard', async () => 
   }
   const rows = await lines<RolloutRow>('rl/rollouts/000001.jsonl');
   expect(rows).toHaveLength(16);
-  for (const { text } of rows.filter(({ text }) => /^\[calc: \d\*\d\]\[out/.test(text))) {
-    const [, left, right, told] = /^\[calc: (\d)\*(\d)\]\[out: (\d+)\]/.exec(text) ?? [];
-    expect(Number(told)).toBe(Number(left) * Number(right));
+  // A model of random weights closes a bracket by chance, and is told that this was no call.
+  const stepped = rows.filter(({ text }) => text.includes(']'));
+  expect(stepped.length).toBeGreaterThan(0);
+  expect(Number(metrics[0]?.['turns.mean'])).toBeGreaterThan(1);
+  for (const { text, tokens } of stepped.filter(({ text }) => text.includes('[out: error]'))) {
+    expect(text.indexOf('[out: error]')).toBe(text.indexOf(']') + 1);
+    expect(tokens).toBeLessThanOrEqual(60);
   }
 
   const [file] = await readdir(path.join(cwd, 'rl/tensorboard'));
