@@ -248,3 +248,26 @@ it('a run with fewer turns than its task suggests says so', async () => {
   await trainRl({ ...common, run: await MemoryRun.create(7), config: rlConfig({ iterations: 1 }) });
   expect(notes).toEqual([expect.stringMatching(/environment\.maxTurns is 1, and task echo suggests 3/)]);
 });
+
+it('learns in its second turn what only the tool can tell it', async () => {
+  const grade = (...[, { segments = [] }]: Parameters<Task['grade']>) => {
+    const [told, last] = ['tool', 'model'].map((source) => segments.findLast((part) => part.source === source)?.text);
+    const isRight = told !== undefined && segments.at(-1)?.source === 'model' && last?.[0] === told;
+    return Promise.resolve({
+      ...{ status: isRight ? ('correct' as const) : ('wrong' as const), score: Number(isRight), reason: '' },
+      ...(last === undefined ? {} : { extracted: last }),
+    });
+  };
+  const reset: NonNullable<Task['environment']>['reset'] = (_, random) => {
+    let turns = 0;
+    const append = random.pick([...'abcd']);
+    return Promise.resolve({ step: () => Promise.resolve({ append, done: ++turns >= 2 }) });
+  };
+  const task = { ...echoTask(), grade, environment: { stop: ['>'], suggestedMaxTurns: 2, reset } };
+  const changes = { iterations: 44, maxTokens: 6, environment: { maxTurns: 2, maxTokensPerTurn: 4 } };
+  const { run } = await train({ ...changes, checkpoint: { every: 44, keep: 1 } }, { task });
+  const mean = (lines: typeof run.metrics) =>
+    lines.reduce((sum, line) => sum + Number(line.accuracy), 0) / lines.length;
+  expect(mean(run.metrics.slice(0, 4))).toBeLessThan(0.2);
+  expect(mean(run.metrics.slice(-4))).toBeGreaterThan(0.4);
+});
