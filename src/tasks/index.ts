@@ -4,6 +4,7 @@ export { arithmeticTask, type ArithmeticOptions } from './arithmetic.js';
 export { benchmarkOf, fingerprint } from './benchmarks.js';
 export { countdownTask, type CountdownOptions } from './countdown.js';
 export { datasetTask, gradeAnswer, type DatasetOptions, type DatasetReport, type DatasetTask } from './dataset.js';
+export { PROMPT_TEMPLATES, type PromptTemplate } from './templates/index.js';
 export { defineTask, type TaskDefinition } from './define.js';
 export {
   compareAnswers,
