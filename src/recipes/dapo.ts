@@ -1,4 +1,5 @@
 import { MINI_RL } from './mini.js';
+import { RL_OFF } from './off.js';
 import { defineRecipe } from './types.js';
 
 const PAPER = 'DAPO, arXiv 2503.14476';
@@ -13,6 +14,7 @@ export const dapo = defineRecipe({
   method: 'rl',
   needs: ['customLosses', 'seeds'],
   values: {
+    ...RL_OFF,
     iterations: { value: 600, source: `${PAPER} Figure 1: some 10,000 updates at 16 an iteration`, status: 'assumed' },
     promptsPerIteration: { value: 512, source: `${PAPER} section 4.1`, status: 'paper' },
     groupSize: { value: 16, source: `${PAPER} section 4.1`, status: 'paper' },
@@ -48,6 +50,7 @@ export const dapo = defineRecipe({
       status: 'code',
     },
     'advantage.eps': { value: 1e-6, source: 'verl trainer/ppo/core_algos.py', status: 'code' },
+    'loss.kind': { value: 'clip', source: `${PAPER} Eq. 8`, status: 'paper' },
     'loss.clipLow': { value: 0.2, source: `${PAPER} section 4.1`, status: 'paper' },
     'loss.clipHigh': { value: 0.28, source: `${PAPER} section 4.1`, status: 'paper' },
     'loss.dualClip': { value: 10, source: `${SCRIPT}: clip_ratio_c`, status: 'code' },
@@ -58,6 +61,9 @@ export const dapo = defineRecipe({
     'dynamicSampling.promptsPerBatch': { value: 1536, source: `${SCRIPT}: gen_prompt_bsz`, status: 'code' },
     'dynamicSampling.maxBatches': { value: 10, source: `${SCRIPT}: max_num_gen_batches`, status: 'code' },
     'dynamicSampling.onLimit': { value: 'error', source: `${TRAINER}: raises ValueError`, status: 'code' },
+    'kl.placement': { value: 'off', source: `${PAPER} section 2.3`, status: 'paper' },
+    'dynamicSampling.metric': { value: 'accuracy', source: `${SCRIPT}: filter_groups.metric acc`, status: 'code' },
+    'dynamicSampling.excess': { value: 'discard', source: `${TRAINER}: the batch is cut`, status: 'code' },
     'optimizer.lr': { value: 1e-6, source: `${PAPER} section 4.1`, status: 'paper' },
     'optimizer.beta1': { value: 0.9, source: 'verl workers/config/optimizer.py: betas', status: 'code' },
     'optimizer.beta2': { value: 0.999, source: 'verl workers/config/optimizer.py: betas', status: 'code' },
@@ -79,7 +85,6 @@ export const dapo = defineRecipe({
     },
     'checkpoint.every': { value: 5, source: `${SCRIPT}: save_freq`, status: 'code' },
     'checkpoint.keep': { value: 2, source: 'our retention', status: 'assumed' },
-    'control.shuffledReward': { value: false, source: 'control arm, off', status: 'assumed' },
   },
   presets: { paper: {}, mini: MINI_RL },
 });

@@ -1,4 +1,5 @@
 import { MINI_RL } from './mini.js';
+import { RL_OFF } from './off.js';
 import { defineRecipe } from './types.js';
 
 const PAPER = 'DeepSeekMath, arXiv 2402.03300';
@@ -16,6 +17,7 @@ export const grpo = defineRecipe({
   method: 'rl',
   needs: ['customLosses', 'seeds'],
   values: {
+    ...RL_OFF,
     iterations: { value: 1000, source: 'the length of the run is not stated', status: 'assumed' },
     promptsPerIteration: {
       value: 16,
@@ -59,6 +61,7 @@ export const grpo = defineRecipe({
       status: 'code',
     },
     'advantage.eps': { value: 1e-6, source: `${VERL} trainer/ppo/core_algos.py`, status: 'code' },
+    'loss.kind': { value: 'clip', source: `${PAPER} Eq. 3`, status: 'paper' },
     'loss.clipLow': { value: 0.2, source: `${VERL_CONFIG}: actor.clip_ratio`, status: 'code' },
     'loss.clipHigh': { value: 0.2, source: `${VERL_CONFIG}: actor.clip_ratio`, status: 'code' },
     'loss.dualClip': { value: null, source: 'not in the paper (verl: clip_ratio_c 3)', status: 'paper' },
@@ -73,6 +76,11 @@ export const grpo = defineRecipe({
     'dynamicSampling.promptsPerBatch': { value: null, source: 'off', status: 'assumed' },
     'dynamicSampling.maxBatches': { value: 10, source: 'off', status: 'assumed' },
     'dynamicSampling.onLimit': { value: 'error', source: 'off', status: 'assumed' },
+    'kl.placement': {
+      value: 'off',
+      source: 'without the KL term of the paper (its coefficient is 0.04)',
+      status: 'assumed',
+    },
     'optimizer.lr': { value: 1e-6, source: `${PAPER} section 4.2`, status: 'paper' },
     'optimizer.beta1': { value: 0.9, source: `${VERL} workers/config/optimizer.py: betas`, status: 'code' },
     'optimizer.beta2': { value: 0.999, source: `${VERL} workers/config/optimizer.py: betas`, status: 'code' },
@@ -99,7 +107,6 @@ export const grpo = defineRecipe({
     },
     'checkpoint.every': { value: 10, source: 'our cadence', status: 'assumed' },
     'checkpoint.keep': { value: 2, source: 'our retention', status: 'assumed' },
-    'control.shuffledReward': { value: false, source: 'control arm, off', status: 'assumed' },
   },
   presets: { paper: {}, mini: MINI_RL },
 });

@@ -1,6 +1,7 @@
 export { groupAdvantages, type GroupAdvantageOptions } from './advantages.js';
 export { AGGREGATIONS, tokenWeights, type Aggregation } from './aggregation.js';
-export { hasFilters, parseRlConfig, rlConfigSchema, type RlConfig } from './config.js';
+export { modelLength, modelMask, type Attempt, type Group } from './attempt.js';
+export { hasFilters, parseRlConfig, rlConfigSchema, trainingTemperature, type RlConfig, type Stage } from './config.js';
 export { isMixed, nextMove, type DynamicSamplingLimits } from './dynamic-sampling.js';
 export {
   clippedSurrogate,
@@ -14,7 +15,6 @@ export {
 } from './losses.js';
 export { MISSING_REASONS, missingReason, missingRewardAccount, type MissingReason } from './missing-reward.js';
 export { renderingOf, type Rendering } from './rendering.js';
-export type { Attempt, Group } from './rollouts.js';
 export { baseReward, softOverlongPunishment } from './shaping.js';
 export type { Validation } from '../engine/training-run.js';
 export { trainRl, type TrainRlOptions, type TrainRlResult } from './trainer.js';

@@ -1,33 +1,13 @@
 import { HoneError, messageOf, RandomStream, type Progress } from '../core/index.js';
-import type { Sample, Sampler, SampleParams, StopReason } from '../engine/types.js';
+import type { Sample, Sampler, SampleParams } from '../engine/types.js';
 import type { RolloutRow } from '../runs/types.js';
-import type { Problem, ProblemSource, Response, Task, Verdict } from '../tasks/types.js';
-import { hasFilters, type RlConfig } from './config.js';
+import type { Problem, ProblemSource, Task, Verdict } from '../tasks/types.js';
+import type { Attempt, Group } from './attempt.js';
+import { hasFilters, samplerReportsTrained, trainingTemperature, type RlConfig } from './config.js';
 import type { Rendering } from './rendering.js';
 import { baseReward, softOverlongPunishment } from './shaping.js';
 
-/** One graded sample on its way to the loss. */
-export interface Attempt {
-  tokens: Int32Array;
-  stopReason: StopReason;
-  response: Response;
-  verdict: Verdict;
-  /** Sampler logprobs of the distribution the trainer models (logits over temperature, no filters), if it gave them. */
-  modelLogprobs: Float32Array | undefined;
-  /** Under the distribution the tokens were drawn from. */
-  samplingLogprobs: Float32Array | undefined;
-  reward: number;
-  advantage: number;
-  /** Took part in an update with a gradient of its own. */
-  trained: boolean;
-}
-
-/** The attempts at one prompt. */
-export interface Group {
-  problem: Problem;
-  prompt: Int32Array;
-  attempts: Attempt[];
-}
+export type { Attempt, Group } from './attempt.js';
 
 export interface RolloutContext {
   task: Pick<Task, 'grade' | 'stop'>;
@@ -113,18 +93,30 @@ function sampleParams({ config, task }: RolloutContext, seed: number): SamplePar
 
 function ungraded(sample: Sample, { config, render }: RolloutContext): Attempt {
   const { tokens, stopReason, rawLogprobs, samplingLogprobs } = sample;
-  const unfiltered = hasFilters(config) ? undefined : samplingLogprobs;
   return {
     tokens,
+    segments: undefined,
+    mask: undefined,
     stopReason,
     response: render.response(tokens, stopReason),
     verdict: { status: 'no_verdict', score: 0, cause: 'grader', reason: 'not graded' },
-    modelLogprobs: config.temperature === 1 ? (rawLogprobs ?? unfiltered) : unfiltered,
+    modelLogprobs: trainedLogprobs(sample, config),
     samplingLogprobs: samplingLogprobs ?? rawLogprobs,
     reward: 0,
+    rewards: undefined,
     advantage: 0,
+    advantages: undefined,
     trained: false,
   };
+}
+
+/** The sampler's logprobs of the distribution that is trained (logits over the training temperature, no filters). */
+export function trainedLogprobs({ rawLogprobs, samplingLogprobs }: Sample, config: RlConfig): Float32Array | undefined {
+  if (!samplerReportsTrained(config)) return undefined;
+  const sampled = config.temperature === trainingTemperature(config) && !hasFilters(config);
+  return trainingTemperature(config) === 1
+    ? (rawLogprobs ?? (sampled ? samplingLogprobs : undefined))
+    : samplingLogprobs;
 }
 
 /** Grades all attempts, `gradeConcurrency` at a time, in order. */

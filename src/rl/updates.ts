@@ -4,9 +4,9 @@ import { learningRate, optimStepOf } from '../engine/optimizer.js';
 import { promptResponseDatum } from '../engine/sequence.js';
 import type { Datum, Metric, TrainableModel } from '../engine/types.js';
 import { tokenWeights } from './aggregation.js';
-import type { RlConfig } from './config.js';
+import { modelLength, type Attempt, type Group } from './attempt.js';
+import { trainingTemperature, type RlConfig } from './config.js';
 import { clippedSurrogate, surrogateAtRatioOne } from './losses.js';
-import type { Attempt, Group } from './rollouts.js';
 
 /** One response on its way through the updates of an iteration. */
 export interface Sequence {
@@ -44,7 +44,7 @@ export interface UpdateReport {
 export function planUpdates(groups: readonly Group[], config: RlConfig): Sequence[][] {
   const byGroup = groups.map(({ prompt, attempts }) =>
     attempts
-      .filter((attempt) => attempt.tokens.length > 0 && !(config.overlong.filter && attempt.stopReason === 'length'))
+      .filter((attempt) => modelLength(attempt) > 0 && !(config.overlong.filter && attempt.stopReason === 'length'))
       .map((attempt): Sequence => ({ prompt, attempt, oldLogprobs: undefined })),
   );
   const size = config.sequencesPerUpdate;
@@ -115,7 +115,7 @@ async function accumulateGradient(
 ): Promise<number> {
   const weights_S = tokenWeights(
     config.aggregation,
-    sequences.map(({ attempt }) => attempt.tokens.length),
+    sequences.map(({ attempt }) => modelLength(attempt)),
     config.maxTokens,
   );
   const active = sequences
@@ -126,7 +126,9 @@ async function accumulateGradient(
   const atRatioOne = first && config.oldLogprobs === 'trainer';
   const loss = atRatioOne ? surrogateAtRatioOne(config.loss.entropyBonus) : clippedSurrogate(config.loss);
   const datums = active.map(({ sequence, weight }) => datumOf(sequence, weight, atRatioOne));
-  const { lossSum, metrics, outputs } = await policy.forwardBackward(datums, loss, { temperature: config.temperature });
+  const { lossSum, metrics, outputs } = await policy.forwardBackward(datums, loss, {
+    temperature: trainingTemperature(config),
+  });
   report.metrics = mergeMetrics([report.metrics, metrics]);
   report.trainedTokens += datums.reduce((sum, datum) => sum + datum.input.length, 0);
   const logprobs = active.map(({ sequence }, i) => responsePart(outputs.logprobs[i], sequence));
@@ -140,7 +142,8 @@ async function accumulateGradient(
 
 /** A sequence of advantage 0 adds exactly nothing, unless there is an entropy bonus: it counts in N and is not computed. */
 function matters({ attempt }: Sequence, config: RlConfig): boolean {
-  return attempt.advantage !== 0 || config.loss.entropyBonus !== 0;
+  const credited = attempt.advantages?.some((a) => a !== 0) ?? attempt.advantage !== 0;
+  return credited || config.loss.entropyBonus !== 0;
 }
 
 /** One step of the optimiser, or none when the loss or the gradient is not finite. */
@@ -175,8 +178,8 @@ function datumOf({ prompt, attempt, oldLogprobs }: Sequence, weight: number, atR
       hint: 'Set oldLogprobs=trainer.',
     });
   return promptResponseDatum(prompt, attempt.tokens, {
-    weight: new Float32Array(R).fill(weight),
-    advantage: new Float32Array(R).fill(attempt.advantage),
+    weight: Float32Array.from({ length: R }, (_, t) => weight * (attempt.mask?.[t] ?? 1)),
+    advantage: attempt.advantages ? Float32Array.from(attempt.advantages) : new Float32Array(R).fill(attempt.advantage),
     oldLogprob: atRatioOne || !old ? new Float32Array(R) : old,
   });
 }
@@ -190,7 +193,7 @@ async function recordOldLogprobs(
   const needed = sequences.filter((sequence) => matters(sequence, config));
   if (needed.length === 0) return;
   const datums = needed.map(({ prompt, attempt }) => promptResponseDatum(prompt, attempt.tokens, {}));
-  const { logprobs } = await policy.forward(datums, { temperature: config.temperature });
+  const { logprobs } = await policy.forward(datums, { temperature: trainingTemperature(config) });
   needed.forEach((sequence, i) => (sequence.oldLogprobs = responsePart(logprobs[i], sequence)));
 }
 

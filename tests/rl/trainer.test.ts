@@ -81,10 +81,10 @@ describe('trainRl', () => {
   it.each([1, 2, 3])('does not depend on micro-batches of %i sequences', async (sequencesPerMicroBatch) => {
     const whole = await train({
       iterations: 1,
-      loss: { clipLow: 0.2, clipHigh: 0.28, dualClip: 3, entropyBonus: 0.01 },
+      loss: { ...rlConfig().loss, dualClip: 3, entropyBonus: 0.01 },
     });
     const split = await train(
-      { iterations: 1, loss: { clipLow: 0.2, clipHigh: 0.28, dualClip: 3, entropyBonus: 0.01 } },
+      { iterations: 1, loss: { ...rlConfig().loss, dualClip: 3, entropyBonus: 0.01 } },
       { policy: await openEchoPolicy(1, { sequencesPerMicroBatch }) },
     );
     expect(maxRelativeDifference(await weightsOf(whole.policy), await weightsOf(split.policy))).toBeLessThan(1e-6);

@@ -1,0 +1,71 @@
+import type { RlConfig } from '../rl/index.js';
+import type { RecipeValues } from './types.js';
+
+const OFF = 'this part is off';
+
+const off = <T>(value: T) => ({ value, source: OFF, status: 'assumed' as const });
+
+/**
+ * Parts that a recipe does not have, switched off. Spread first, so that a recipe states what it has after it. Options
+ * that an off switch leaves unread hold the value of the system that knows them.
+ */
+export const RL_OFF = {
+  trainingTemperature: { value: null, source: 'the sampling temperature, as in verl', status: 'assumed' },
+  'environment.maxTurns': off(1),
+  'environment.maxTokensPerTurn': off(null),
+  'pipeline.lag': off(0),
+  'pipeline.importanceCap': off(null),
+  'rewards.noAnswer': off(null),
+  'rewards.truncated': off(null),
+  'shaping.exploration.enabled': off(false),
+  'shaping.exploration.lengthScale': off(1000),
+  'shaping.exploration.weight': off(0.8),
+  'shaping.exploration.effortWeight': off(0.2),
+  'shaping.penalties.enabled': off(false),
+  'shaping.penalties.value': off(-1),
+  'shaping.penalties.repetition.ngram': off(20),
+  'shaping.penalties.repetition.share': off(0.2),
+  'shaping.penalties.garbage': off(true),
+  'shaping.penalties.overlong': off(true),
+  'shaping.length': off('none'),
+  'shaping.normalize': off('none'),
+  'shaping.clip': off(null),
+  'advantage.gamma': off(1),
+  'advantage.lambda': off(1),
+  'advantage.lambdaCritic': off(1),
+  'advantage.lengthAdaptiveAlpha': off(null),
+  'advantage.whiten': off(false),
+  'critic.init': off('policy'),
+  'critic.updatesPerIteration': off(1),
+  'critic.order': off('before'),
+  'critic.valueClip': off(null),
+  'critic.lossCoefficient': off(0.5),
+  'critic.pretrain.iterations': off(0),
+  'critic.pretrain.stopAtExplainedVariance': off(null),
+  'critic.freezePolicyIterations': off(0),
+  'critic.optimizer.lr': off(1e-5),
+  'critic.optimizer.beta1': off(0.9),
+  'critic.optimizer.beta2': off(0.999),
+  'critic.optimizer.eps': off(1e-8),
+  'critic.optimizer.weightDecay': off(0),
+  'critic.optimizer.gradClipNorm': off(1),
+  'critic.optimizer.warmupUpdates': off(0),
+  'critic.optimizer.schedule': off('constant'),
+  'critic.optimizer.finalLrFraction': off(1),
+  'loss.kind': { value: 'clip', source: 'the clipped surrogate', status: 'assumed' },
+  'loss.positiveNll': off(0),
+  'kl.placement': off('off'),
+  'kl.estimator': off('k3'),
+  'kl.coefficient': off(0),
+  'kl.schedule': off('constant'),
+  'kl.finalCoefficient': off(0),
+  'kl.perResponse': off(false),
+  'kl.reference.kind': off('fixed'),
+  'kl.reference.every': off(1),
+  'kl.reference.keep': off(0.99),
+  'dynamicSampling.metric': off('accuracy'),
+  'dynamicSampling.excess': off('discard'),
+  'curriculum.stages': off(null),
+  'control.shuffledReward': { value: false, source: 'control arm, off', status: 'assumed' },
+  'control.zeroAdvantage': { value: false, source: 'control arm, off', status: 'assumed' },
+} satisfies Partial<RecipeValues<RlConfig>>;
