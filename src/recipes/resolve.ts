@@ -23,6 +23,8 @@ export interface ResolvedValue {
   value: Json;
   source: string;
   status: ValueStatus | 'set';
+  /** Nothing reads it, for what another option says. */
+  unread: boolean;
 }
 
 export type ResolvedRecipe = {
@@ -66,8 +68,9 @@ export function resolveRecipe(
     });
   const base: Record<string, RecipeValue> = { ...recipe.values, ...recipe.presets[chosen] };
   const given = parseSets(base, sets);
-  const values = Object.entries(base).map(([path, option]) => resolveValue(path, option, given, recipe));
-  const assumed = values.filter(({ status }) => status === 'assumed');
+  const read = Object.entries(base).map(([path, option]) => resolveValue(path, option, given, recipe));
+  const values = read.map((value) => ({ ...value, unread: isUnread(base[value.path], read) }));
+  const assumed = values.filter(({ status, unread }) => status === 'assumed' && !unread);
   const tree = treeOf(values);
   const common = { recipe, preset: chosen, values, assumed };
   return recipe.method === 'rl'
@@ -112,7 +115,7 @@ function resolveValue(
   { value, source, status, follows }: RecipeValue,
   given: ReadonlyMap<string, Json>,
   { method }: Recipe,
-): ResolvedValue {
+): Omit<ResolvedValue, 'unread'> {
   const own = given.get(path);
   if (own !== undefined) return { path, value: own, source: 'set by the user', status: 'set' };
   const followed = follows && given.get(follows.path);
@@ -125,8 +128,14 @@ function resolveValue(
   return { path, value, source, status };
 }
 
+function isUnread(option: RecipeValue | undefined, values: readonly { path: string; value: Json }[]): boolean {
+  const { unreadWhile } = option ?? {};
+  if (unreadWhile === undefined) return false;
+  return unreadWhile.values.includes(values.find(({ path }) => path === unreadWhile.path)?.value as Json);
+}
+
 /** Dotted paths as nested objects. */
-function treeOf(values: readonly ResolvedValue[]): Record<string, unknown> {
+function treeOf(values: readonly { path: string; value: Json }[]): Record<string, unknown> {
   const root: Record<string, unknown> = {};
   for (const { path, value } of values) {
     const parts = path.split('.');
