@@ -28,10 +28,10 @@ export function showCommand(name: string, { preset }: { preset: string }, io: Io
     { name, preset, method: recipe.method, system: recipe.system, values: values.map((value) => ({ ...value })) },
     () => {
       io.print(`${io.color.bold(recipe.name)}, preset ${preset}: ${recipe.title}\n${recipe.system}\n`);
-      const rows = values.map(({ path, value, status, source }) => [
+      const rows = values.map(({ path, value, status, source, unread }) => [
         path,
         oneLine(JSON.stringify(value)),
-        status,
+        unread ? 'not read' : status,
         source,
       ]);
       io.print(table(['setting', 'value', 'status', 'source'], rows, io));

@@ -3,6 +3,7 @@ import {
   compareOverSeeds,
   compareRuns,
   diffRuns,
+  exportTensorboard,
   groupBySettings,
   type Json,
   listRuns,
@@ -132,4 +133,12 @@ export async function diffCommand(a: string, b: string, io: Io): Promise<void> {
 export async function reportCommand(path: string, io: Io): Promise<void> {
   const file = await writeReport(path);
   io.result({ path: file }, () => io.print(`Wrote ${oneLine(file, 1000)}`));
+}
+
+export async function tensorboardCommand(path: string, io: Io): Promise<void> {
+  const written = await exportTensorboard(path);
+  io.result(written, () => {
+    io.print(`Wrote ${written.scalars} numbers of ${written.iterations} iterations: ${oneLine(written.path, 1000)}`);
+    io.print(`See them with: tensorboard --logdir ${oneLine(written.folder, 1000)}`);
+  });
 }

@@ -32,6 +32,7 @@ export interface TrainCommandOptions extends AdapterOptions {
   threads?: number;
   tokensPerMicroBatch?: number;
   samplingSlots?: number;
+  tensorboard: boolean;
 }
 
 export async function runTrain(recipe: string, options: TrainCommandOptions, io: Io): Promise<void> {
@@ -49,7 +50,7 @@ export async function runTrain(recipe: string, options: TrainCommandOptions, io:
       dataHashes: await hashesOf(settings, prepared.model.folder.path),
     };
     const policy = settings.training.checkpoint;
-    const run = await createRun({ path: out, manifest, policy, rolloutShare: 1 });
+    const run = await createRun({ path: out, manifest, policy, rolloutShare: 1, tensorboard: options.tensorboard });
     await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, undefined));
   });
 }

@@ -13,6 +13,8 @@ export const trainingStateSchema = z.strictObject({
   skippedInARow: z.number(),
   /** Best validation score so far. */
   bestScore: z.number().nullable(),
+  /** What else a trainer has to remember: running statistics of rewards, carried groups, the stage of a curriculum. */
+  extra: z.json().optional(),
 });
 export type TrainingState = z.infer<typeof trainingStateSchema>;
 

@@ -22,7 +22,10 @@ export const RL_OFF = {
   topP: absent(null),
   topK: absent(null),
   minP: absent(null),
-  sequencesPerUpdate: { ...assumed(null, 'updatesPerIteration decides'), unreadWhile: { path: 'sequencesPerUpdate', values: [null] } },
+  sequencesPerUpdate: {
+    ...assumed(null, 'updatesPerIteration decides'),
+    unreadWhile: { path: 'sequencesPerUpdate', values: [null] },
+  },
   'environment.maxTurns': absent(1),
   'environment.maxTokensPerTurn': unread('environment.maxTurns', 1)(null),
   'pipeline.lag': absent(0),

@@ -4,11 +4,23 @@ import { parseRlConfig, type RlConfig } from '../rl/index.js';
 import type { Json } from '../runs/types.js';
 import { parseSftConfig, type SftConfig } from '../sft/index.js';
 import { dapo } from './dapo.js';
+import { difficultyStaged } from './difficulty-staged.js';
+import { drGrpo } from './dr-grpo.js';
+import { fastcurl } from './fastcurl.js';
 import { grpo } from './grpo.js';
+import { orz } from './open-reasoner-zero.js';
+import { ppo } from './ppo.js';
+import { rlsp } from './rlsp.js';
 import { sft } from './sft.js';
+import { still3, still3Small } from './still-3.js';
+import { t1 } from './t1.js';
+import { vapo } from './vapo.js';
 import type { PresetName, Recipe, RecipeValue, ValueStatus } from './types.js';
 
-const RECIPES: readonly Recipe[] = [grpo, dapo, sft];
+const RECIPES: readonly Recipe[] = [
+  ...[grpo, drGrpo, dapo, ppo, orz, vapo],
+  ...[rlsp, t1, still3, still3Small, fastcurl, difficultyStaged, sft],
+];
 const PRESETS: readonly PresetName[] = ['paper', 'mini'];
 
 /** Setting one of these without the other sets the other to null. */

@@ -33,7 +33,10 @@ export const rlsp = defineRecipe({
     'rewards.wrong': code(0, SERVER),
     'rewards.noAnswer': code(-0.5, `${SERVER}: no box`),
     'shaping.exploration.enabled': paper(true, 'RLSP, abstract: an exploration reward independent of correctness'),
-    'shaping.exploration.lengthScale': code(1000, `${SERVER}: length_penalty; L is characters over 4 there, tokens here`),
+    'shaping.exploration.lengthScale': code(
+      1000,
+      `${SERVER}: length_penalty; L is characters over 4 there, tokens here`,
+    ),
     'shaping.exploration.weight': code(0.8, SERVER),
     'shaping.exploration.effortWeight': code(
       0.2,

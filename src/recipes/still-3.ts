@@ -24,6 +24,7 @@ const GRPO = {
 const GROWING = [8192, 12288, 16384].map((maxTokens) =>
   stage(`${maxTokens / 1024}k`, null, { set: { maxTokens }, until: { truncatedBelow: 0.02 }, reset: false }),
 );
+const MINI_STAGES = [stage('64', 6, { set: { maxTokens: 64 }, reset: false }), stage('all', null, { reset: false })];
 const STAGES = [...GROWING, stage('20k', null, { reset: false })];
 
 /** RL on a base model (section 3.2). The factor study of section 3.1 is a sweep: docs/recipes.md. */
@@ -63,10 +64,7 @@ export const still3 = defineRecipe({
       'kl.coefficient': paper(0.001, `${PAPER} Table 1: from 0.001`),
       'kl.schedule': paper('cosine', `${PAPER} Table 1: dynamic annealing`),
       'kl.finalCoefficient': paper(0, `${PAPER} Table 1: to 0`),
-      'curriculum.stages': assumed(
-        [stage('64', 6, { set: { maxTokens: 64 }, reset: false }), stage('all', null, { reset: false })],
-        'a shorter context first',
-      ),
+      'curriculum.stages': assumed(MINI_STAGES, 'a shorter context first'),
     },
   },
 });

@@ -64,6 +64,7 @@ export const t1 = defineRecipe({
       ...MINI_RL,
       promptsPerIteration: assumed(16, 'as many responses as the recipes with groups of 8'),
       groupSize: assumed(16, 'K as large as the budget allows'),
+      temperature: paper(1.2, `${PAPER}: the best of 0.9, 1.1, 1.2, 1.3`),
       updatesPerIteration: assumed(1, 'on-policy'),
       'optimizer.warmupUpdates': assumed(2, 'short runs'),
       oldLogprobs: assumed('trainer', 'min-p at a temperature: the sampler reports filtered logprobs alone'),

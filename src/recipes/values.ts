@@ -10,7 +10,11 @@ export const code = <const T>(value: T, source: string) => ({ value, source, sta
 export const assumed = <const T>(value: T, source: string) => ({ value, source, status: 'assumed' as const });
 
 /** A part that the system does not have. */
-export const absent = <const T>(value: T) => ({ value, source: 'the system has no such part', status: 'paper' as const });
+export const absent = <const T>(value: T) => ({
+  value,
+  source: 'the system has no such part',
+  status: 'paper' as const,
+});
 
 /** An option that nothing reads while the option at `path` is one of `values`; when something does, it is assumed. */
 export const unread =

@@ -54,7 +54,10 @@ export const vapo = defineRecipe({
     'kl.placement': assumed('off', 'not mentioned'),
     'optimizer.lr': paper(1e-6, `${PAPER} section 5.1`),
     'optimizer.weightDecay': assumed(0.1, 'as DAPO'),
-    'optimizer.warmupUpdates': assumed(320, `${PAPER} section 5.1 has a warm-up without its length; DAPO: 20 iterations`),
+    'optimizer.warmupUpdates': assumed(
+      320,
+      `${PAPER} section 5.1 has a warm-up without its length; DAPO: 20 iterations`,
+    ),
     'optimizer.schedule': paper('constant', `${PAPER} section 5.1`),
   },
   presets: {

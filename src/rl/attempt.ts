@@ -17,6 +17,8 @@ export interface Attempt {
   /** Under the distribution the tokens were drawn from, [tokens] (0 at tool tokens). */
   samplingLogprobs: Float32Array | undefined;
   reward: number;
+  /** The parts that `reward` was made of, by name; they are stored with rollouts. */
+  components?: Readonly<Record<string, number>>;
   /** The reward by token, [tokens], where it is not all at the last token of the model; its sum is `reward`. */
   rewards: Float64Array | undefined;
   /** Of every token of the model; with `advantages` their mean. */
@@ -32,6 +34,8 @@ export interface Group {
   problem: Problem;
   prompt: Int32Array;
   attempts: Attempt[];
+  /** Iterations completed when it was sampled; undefined: not sampled by a trainer. */
+  sampledAfter?: number;
 }
 
 /** Length of a response: tokens of the model. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { optimizerSchema } from '../engine/optimizer.js';
 import { AGGREGATIONS } from './aggregation.js';
+import { stageDataSchema } from './stage-data.js';
 
 /** Options of how rewards become updates, and of the course of a run; src/rl/config.ts holds them all and checks them against each other. */
 
@@ -124,23 +125,15 @@ const stageSchema = z.strictObject({
       plateau: z
         .strictObject({ window: count(), slope: z.number() })
         .nullable()
-        .describe('It ends when accuracy over `window` iterations rises by less than `slope` an iteration; null: not.'),
+        .describe(
+          'It ends when the mean of the last `window` validation scores is above that of the `window` before by less than window * slope; null: not.',
+        ),
       truncatedBelow: share().nullable().describe('It ends when a smaller share of the samples is cut; null: not.'),
     })
     .describe('The stage ends at the first of these; with none of them it is the last.'),
   resetReference: z.boolean().describe('The reference becomes the policy at the start of the stage.'),
   resetOptimizer: z.boolean().describe('The moments of the optimiser are cleared at the start of the stage.'),
-  data: z
-    .strictObject({
-      promptLength: z
-        .enum(['all', 'short', 'long'])
-        .describe('Problems whose prompts are at most as long as their mean (short), or longer (long).'),
-      difficulty: z
-        .strictObject({ min: z.number().nullable(), max: z.number().nullable() })
-        .nullable()
-        .describe('Problems with this difficulty label, both ends included; null: all.'),
-    })
-    .describe('Which training problems.'),
+  data: stageDataSchema.describe('Which training problems: those that every rule accepts.'),
   set: z.record(z.string(), z.json()).describe('Options of the stage by dotted path.'),
 });
 export type Stage = z.infer<typeof stageSchema>;

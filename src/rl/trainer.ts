@@ -1,19 +1,23 @@
-import { EpochOrder } from '../core/epoch-order.js';
+import { z } from 'zod';
 import { silentProgress, type Progress } from '../core/index.js';
 import { TrainingRun, type ResumePoint, type Validation } from '../engine/training-run.js';
 import type { TrainableModel } from '../engine/types.js';
 import type { MetricsLine, Run } from '../runs/types.js';
 import type { ProblemSource, Task } from '../tasks/types.js';
-import { collectGroups, type Collected } from './collect.js';
+import { decided, nextRollouts, type Collecting } from './collect.js';
 import { hasFilters, parseRlConfig, type RlConfig } from './config.js';
+import { diagnosisLine } from './diagnosis.js';
 import { iterationMetrics } from './iteration-metrics.js';
 import type { Rendering } from './rendering.js';
+import { checkRewards } from './rewards.js';
+import { EMPTY_MEMORY, memoryFromJson, memoryToJson, type RolloutMemory } from './rollout-memory.js';
 import { rolloutRows, type RolloutContext } from './rollouts.js';
+import { Course, planStages } from './stages.js';
 import { planUpdates, runUpdates } from './updates.js';
 
 export interface TrainRlOptions {
   policy: TrainableModel;
-  task: Pick<Task, 'name' | 'problems' | 'grade' | 'stop'>;
+  task: Pick<Task, 'name' | 'problems' | 'grade' | 'stop' | 'environment' | 'effort'>;
   /** Training problems; default: the task's train split under the run's seed. */
   problems?: ProblemSource;
   /** `renderingOf(task, model)`, or one of your own. */
@@ -50,21 +54,18 @@ export interface TrainRlResult {
  */
 export async function trainRl(options: TrainRlOptions): Promise<TrainRlResult> {
   const config = parseRlConfig(options.config);
-  const { policy, run, signal, resumeFrom, stopWhen, progress = silentProgress } = options;
+  const { policy, run, signal, stopWhen, progress = silentProgress } = options;
   const { iterations, checkpoint } = config;
   const training = new TrainingRun({
     ...{ model: policy, run, progress, signal, iterations },
     checkpointEvery: checkpoint.every,
   });
-  if (resumeFrom) await training.restore(resumeFrom);
-  if (hasFilters(config))
-    progress.note('top-p, top-k and min-p shape the sampling only: training uses the full distribution.', 'warn');
+  const rl = await begin(options, config, training, progress);
   progress.phase('RL', iterations);
   if (training.iteration > 0) progress.update(training.iteration, { resumed: training.iteration });
-  const context = rolloutContext(options, config, progress);
   while (training.iteration < iterations) {
     await training.stopIfAborted();
-    const metrics = await iterate(options, context, training);
+    const metrics = await iterate(rl);
     if (metrics && stopWhen?.(metrics)) break;
   }
   await training.checkpoint();
@@ -73,12 +74,48 @@ export async function trainRl(options: TrainRlOptions): Promise<TrainRlResult> {
   return { iterations: iteration, bestScore: state.bestScore ?? undefined, lastMetrics };
 }
 
-function rolloutContext(options: TrainRlOptions, config: RlConfig, progress: Progress): RolloutContext {
+/** A run under way. */
+interface RlRun {
+  options: TrainRlOptions;
+  config: RlConfig;
+  training: TrainingRun;
+  course: Course;
+  memory: RolloutMemory;
+  progress: Progress;
+}
+
+/** Checks what can be checked before any work, and restores the checkpoint to go on from. */
+async function begin(
+  options: TrainRlOptions,
+  config: RlConfig,
+  training: TrainingRun,
+  progress: Progress,
+): Promise<RlRun> {
+  const { run, task, resumeFrom } = options;
+  const { seed } = run.manifest;
+  const stretches = await planStages(config, options.problems ?? task.problems('train', seed), seed);
+  for (const stretch of stretches) checkRewards(task, stretch.config);
+  if (stretches.some((stretch) => hasFilters(stretch.config)))
+    progress.note('top-p, top-k and min-p shape the sampling only: training uses the full distribution.', 'warn');
+  if (resumeFrom) await training.restore(resumeFrom);
+  const course = new Course(stretches, resumeFrom ? await run.readMetrics() : []);
+  return { options, config, training, course, memory: memoryOf(training, resumeFrom?.folder), progress };
+}
+
+const extraSchema = z.looseObject({ rollouts: z.json() });
+
+function memoryOf({ state }: TrainingRun, folder: string | undefined): RolloutMemory {
+  const extra = extraSchema.safeParse(state.extra);
+  if (!extra.success) return { ...EMPTY_MEMORY, cursor: state.cursor };
+  return memoryFromJson(extra.data.rollouts, folder ?? 'checkpoint');
+}
+
+/** What the next iteration samples with. */
+function contextOf({ options, course, progress }: RlRun): RolloutContext {
   const { task, run, policy, render, signal, gradeConcurrency = 8 } = options;
-  const seed = run.manifest.seed;
-  const problems = options.problems ?? task.problems('train', seed);
-  const order = new EpochOrder(problems.size, seed, 'problems');
+  const { problems, order, config } = course.now;
   const { maxContext } = policy.info;
+  const { seed } = run.manifest;
   return { task, problems, order, render, config, seed, maxContext, gradeConcurrency, progress, signal };
 }
 
@@ -86,54 +123,49 @@ function rolloutContext(options: TrainRlOptions, config: RlConfig, progress: Pro
  * One iteration. Aborted while it samples or grades, it leaves no trace, since nothing has changed by then; aborted while
  * it validates, it is saved, and validated when the run goes on.
  */
-async function iterate(
-  options: TrainRlOptions,
-  context: RolloutContext,
-  training: TrainingRun,
-): Promise<MetricsLine | undefined> {
-  const metrics = training.unvalidated ?? (await trainIteration(options, context, training));
+async function iterate(rl: RlRun): Promise<MetricsLine | undefined> {
+  const { training, course, progress } = rl;
+  const metrics = training.unvalidated ?? (await trainIteration(rl));
   if (!metrics) return undefined;
-  const finished = await training.finish(metrics, (line) => validateIfDue(options, context, line));
-  context.progress.update(finished.iteration, facts(finished));
+  const finished = await training.finish(metrics, (line) => validateIfDue(rl, line));
+  const told = course.pass(finished);
+  if (told !== undefined) progress.note(told);
+  progress.update(finished.iteration, facts(finished));
   return finished;
 }
 
 /** Samples, grades and updates. @returns the metrics; undefined when aborted before anything changed. */
-async function trainIteration(
-  options: TrainRlOptions,
-  context: RolloutContext,
-  training: TrainingRun,
-): Promise<MetricsLine | undefined> {
+async function trainIteration(rl: RlRun): Promise<MetricsLine | undefined> {
+  const { options, training, course, progress } = rl;
   const { policy, run } = options;
-  const { config, progress } = context;
+  const { config } = course.now;
   const iteration = training.iteration + 1;
-  const collected = await collectUnlessAborted(options, context, training);
-  if (!collected) return undefined;
-  if (collected.kept.length === 0)
-    progress.note(
-      `iteration ${iteration} has nothing to train on: no prompt had mixed results or enough verdicts`,
-      'warn',
-    );
+  const started = performance.now();
+  const next = await collectUnlessAborted(rl, contextOf(rl));
+  if (!next) return undefined;
+  const { collected, memory } = next;
+  if (collected.diagnosis) progress.note(diagnosisLine(iteration, collected.diagnosis), 'warn');
   progress.update(training.iteration, { training: `${collected.kept.length} groups` });
   const plan = planUpdates(collected.kept, config);
-  const report = await runUpdates(policy, plan, config, training.state, training.iteration / config.iterations);
-  training.state.cursor = collected.cursor;
-  const metrics = iterationMetrics(iteration, collected, report);
-  await run.writeRollouts(iteration, rolloutRows(iteration, collected.sampled));
+  const report = await runUpdates(policy, plan, config, training.state, training.iteration / rl.config.iterations);
+  rl.memory = memory;
+  training.state.cursor = memory.cursor;
+  training.state.extra = { rollouts: memoryToJson(memory) as z.core.util.JSONType };
+  const seconds = (performance.now() - started) / 1000;
+  const metrics = { ...iterationMetrics(iteration, collected, report, seconds), ...course.metrics };
+  await run.writeRollouts(iteration, rolloutRows(iteration, decided(collected)));
   if (!report.diverged) return metrics;
   await run.appendMetrics(metrics);
   throw training.diverged(iteration, config.maxSkippedUpdates, config.optimizer.lr);
 }
 
 async function collectUnlessAborted(
-  { policy, signal }: TrainRlOptions,
+  { options: { policy, signal }, training, memory }: RlRun,
   context: RolloutContext,
-  training: TrainingRun,
-): Promise<Collected | undefined> {
+): Promise<Collecting | undefined> {
   const sampler = await policy.liveSampler();
   try {
-    const at = { iteration: training.iteration + 1, cursor: training.state.cursor };
-    return await collectGroups(context, sampler, at);
+    return await nextRollouts(context, sampler, training.iteration + 1, memory);
   } catch (error) {
     if (!signal?.aborted) throw error;
     return undefined;
@@ -144,8 +176,7 @@ async function collectUnlessAborted(
 
 /** Adds `val.*` to the metrics when a validation is due; returns the score that ranks checkpoints. */
 async function validateIfDue(
-  { policy, validate }: TrainRlOptions,
-  { config, progress }: RolloutContext,
+  { options: { policy, validate }, config, progress }: RlRun,
   metrics: MetricsLine,
 ): Promise<number | undefined> {
   const { iteration } = metrics;

@@ -213,6 +213,7 @@ function agreementOf(
   active.forEach(({ sequence }, i) => {
     const sampler_R = sequence.attempt.modelLogprobs;
     sampler_R?.forEach((logprob, t) => {
+      if (sequence.attempt.mask?.[t] === 0) return;
       const difference = Math.abs(logprob - (logprobs[i]?.[t] ?? NaN));
       sum += difference;
       max = Math.max(max, difference);

@@ -25,3 +25,4 @@ export type { LockHolder } from './lock.js';
 export { buildPage, type PageParts } from './report/page.js';
 export { escapeHtml, visibleLine, visibleText } from './report/escape.js';
 export { STYLE as REPORT_STYLE } from './report/style.js';
+export { exportTensorboard, scalarsOf, TENSORBOARD_FOLDER } from './tensorboard.js';

@@ -13,6 +13,7 @@ import {
 } from './grading/maths/index.js';
 import { gradeNumeric, type Grader } from './numeric.js';
 import { parseOptions } from './options.js';
+import { actionEffort } from './signals/effort.js';
 import { readRows, type Row } from './rows.js';
 import { PROMPT_TEMPLATES } from './templates/index.js';
 import { shuffledPasses, splitOf } from './split.js';
@@ -334,6 +335,7 @@ export function datasetTask(input: DatasetOptions, grader?: Grader): DatasetTask
       : { grader: { profile: grading.profile.name, version: MATHS_GRADER_VERSION } }),
     problems: (split, seed) => sourceOf(load(split).examples, { name: options.name, form, split, seed }),
     grade: (problem, response, context) => gradeAnswer(problem, response, { ...grading, signal: context?.signal }),
+    effort: (_problem, { text }) => actionEffort(text),
     goldResponse: (problem) => `\\boxed{${problem.answer}}`,
     ...(options.fields.solution
       ? { demonstrate: (problem: Problem, style: 'plain' | 'search') => demonstrate(options.name, problem, style) }

@@ -2,7 +2,7 @@ import type { RlConfig } from '../../src/rl/index.js';
 
 const OPTIMIZER = {
   ...{ lr: 0.03, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0, gradClipNorm: 1 },
-  ...{ warmupUpdates: 0, schedule: 'constant', finalLrFraction: 0 },
+  ...({ warmupUpdates: 0, schedule: 'constant', finalLrFraction: 0 } as const),
 } as const;
 
 /** A small valid configuration for trainer tests. */

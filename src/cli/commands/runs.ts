@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Io } from '../io.js';
 import { examples, withCommonOptions } from '../options.js';
-import { compareCommand, diffCommand, listCommand, reportCommand, showCommand } from '../runs.js';
+import { compareCommand, diffCommand, listCommand, reportCommand, showCommand, tensorboardCommand } from '../runs.js';
 
 export function define(command: Command, io: Io): void {
   const list = withCommonOptions(command.command('list'))
@@ -37,5 +37,10 @@ export function define(command: Command, io: Io): void {
     .argument('<run>', 'run folder')
     .action((run: string) => reportCommand(run, io));
   examples(report, ['hone runs report runs/my-run']);
+  const tensorboard = withCommonOptions(command.command('tensorboard'))
+    .description('Writes the metrics of a run as TensorBoard event files into its folder.')
+    .argument('<run>', 'run folder')
+    .action((run: string) => tensorboardCommand(run, io));
+  examples(tensorboard, ['hone runs tensorboard runs/my-run']);
   examples(command, ['hone runs list', 'hone runs diff runs/a runs/b']);
 }
