@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HoneError, type Progress } from '../core/index.js';
+import { checkCompanionName, checkCompanions, loadModels, saveModels, type Companions } from './companions.js';
 import type { CheckpointState, Json, MetricsLine, Run } from '../runs/types.js';
 import type { TrainableModel } from './types.js';
 
@@ -19,8 +20,13 @@ export const trainingStateSchema = z.strictObject({
 export type TrainingState = z.infer<typeof trainingStateSchema>;
 
 const metricsSchema = z.object({ iteration: z.number(), timing: z.record(z.string(), z.number()).optional() });
-/** What a checkpoint holds; `unvalidated`: the metrics of its iteration, where a stop came before their validation. */
-const savedStateSchema = trainingStateSchema.extend({ unvalidated: metricsSchema.catchall(z.json()).optional() });
+/** What a checkpoint holds. */
+const savedStateSchema = trainingStateSchema.extend({
+  /** The metrics of its iteration, where a stop came before their validation. */
+  unvalidated: metricsSchema.catchall(z.json()).optional(),
+  /** Names of the models saved beside the one that is trained. */
+  companions: z.array(z.string()).optional(),
+});
 
 /** Result of a validation: `score` ranks checkpoints (higher is better); all numbers go to metrics as `val.*`. */
 export interface Validation {
@@ -35,6 +41,11 @@ export interface ResumePoint {
 
 export interface TrainingRunOptions {
   model: TrainableModel;
+  /**
+   * Models that belong to the run besides: its critic, reference, anchor. Each is saved to a folder of its name within
+   * the checkpoint, and restored from there.
+   */
+  companions?: Companions;
   /** Absent: nothing is written. */
   run: Run | undefined;
   progress: Progress;
@@ -62,7 +73,9 @@ export class TrainingRun {
   /** Metrics of the iteration after `iteration`, trained and saved, whose validation a stop cut off: finish it first. */
   unvalidated: MetricsLine | undefined;
 
+  /** @throws HoneError('usage') for a companion whose name cannot be a folder's */
   constructor(options: TrainingRunOptions) {
+    for (const name of Object.keys(options.companions ?? {})) checkCompanionName(name);
     this.#options = options;
   }
 
@@ -77,10 +90,11 @@ export class TrainingRun {
         where: folder,
         hint: 'Resume it with the version and the kind of training that wrote it.',
       });
-    const { model, run } = this.#options;
-    await model.load(folder);
+    const { model, companions = {}, run } = this.#options;
+    const { unvalidated, companions: saved = [], ...trainer } = parsed.data;
+    checkCompanions(companions, saved, folder);
+    await loadModels(folder, model, companions);
     await run?.truncateTo(state.iteration);
-    const { unvalidated, ...trainer } = parsed.data;
     this.state = trainer;
     this.iteration = state.iteration;
     this.#saved = state.iteration;
@@ -125,13 +139,13 @@ export class TrainingRun {
 
   /** Saves a trained iteration that was not validated. */
   async #suspend(metrics: MetricsLine): Promise<HoneError> {
-    const { run, model, progress } = this.#options;
+    const { run, progress } = this.#options;
     if (run && !this.unvalidated) {
       const unvalidated = Object.fromEntries(
         Object.entries(metrics).filter((entry): entry is [string, Json] => entry[1] !== undefined),
       );
       const { iteration } = metrics;
-      await run.saveCheckpoint({ iteration, trainer: { ...this.state, unvalidated } }, (folder) => model.save(folder));
+      await this.#save(run, { iteration, trainer: { ...this.state, unvalidated } });
       this.#saved = iteration;
     }
     progress.end();
@@ -150,13 +164,19 @@ export class TrainingRun {
 
   /** Saves the last completed iteration, unless that is saved already. */
   async checkpoint(score?: number): Promise<void> {
-    const { run, model } = this.#options;
+    const { run } = this.#options;
     if (!run || this.unvalidated || (this.#saved === this.iteration && !this.#savedUnvalidated)) return;
-    await run.saveCheckpoint({ iteration: this.iteration, score, trainer: { ...this.state } }, (folder) =>
-      model.save(folder),
-    );
+    await this.#save(run, { iteration: this.iteration, score, trainer: { ...this.state } });
     this.#saved = this.iteration;
     this.#savedUnvalidated = false;
+  }
+
+  /** One checkpoint with all models of the run. */
+  #save(run: Run, state: CheckpointState & { trainer: object }): Promise<void> {
+    const { model, companions = {} } = this.#options;
+    const names = Object.keys(companions);
+    const trainer = names.length > 0 ? { ...state.trainer, companions: names } : state.trainer;
+    return run.saveCheckpoint({ ...state, trainer }, (folder) => saveModels(folder, model, companions));
   }
 
   /** @throws HoneError('interrupted') when the user asked to stop, after saving the last completed iteration. */
@@ -174,14 +194,17 @@ export class TrainingRun {
     return new HoneError('interrupted', `stopped ${when}`, { hint });
   }
 
-  /** The error that ends a run whose last `inARow` updates had a non-finite loss or gradient. */
-  diverged(iteration: number, inARow: number, lr: number): HoneError {
+  /**
+   * The error that ends a run whose last `inARow` updates had a non-finite loss or gradient.
+   * @param options the dotted path of the optimiser's options
+   */
+  diverged(iteration: number, inARow: number, lr: number, options = 'optimizer'): HoneError {
     const kept =
       this.#saved === undefined ? 'no checkpoint was due yet' : `the checkpoint of iteration ${this.#saved} is kept`;
     const file = this.#options.run ? `${this.#options.run.path}/metrics.jsonl, ` : '';
     return new HoneError('numeric', `${inARow} updates in a row had a non-finite loss or gradient; ${kept}`, {
       where: `${file}iteration ${iteration}`,
-      hint: `Lower optimizer.lr (now ${lr}), or set optimizer.gradClipNorm and more optimizer.warmupUpdates, and train again.`,
+      hint: `Lower ${options}.lr (now ${lr}), or set ${options}.gradClipNorm and more ${options}.warmupUpdates, and train again.`,
     });
   }
 }

@@ -15,11 +15,11 @@ export interface Datum {
 
 /** What a forward pass yields, one array per datum, each [T]. */
 export interface Outputs {
-  /** log p(target[t] | input[..t]) under the model's softmax at the training temperature, in nats. */
+  /** log p(target[t] | input[..t]) under the model's softmax at the training temperature, in nats. A critic: no arrays. */
   logprobs: Float32Array[];
   /** Entropy of the full next-token distribution at each position, in nats. Present when the loss needs it. */
   entropy?: Float32Array[];
-  /** Critic only: value of the state before target[t]. */
+  /** Critic only: value of the state before target[t], read where input[t] has been read. */
   values?: Float32Array[];
 }
 
@@ -151,7 +151,9 @@ export interface Sampler {
 
 export type ModelRole = 'policy' | 'critic';
 
-/** A model that can be trained. Disposing it disposes its live samplers; snapshots live on their own. */
+/**
+ * A model that can be trained. A critic is one with a value head in place of the LM head: temperatures mean nothing to
+ * it, its losses read values alone, and it refuses to sample. Disposing it disposes its live samplers; snapshots live on their own. */
 export interface TrainableModel {
   readonly role: ModelRole;
   readonly info: ModelInfo;
@@ -166,6 +168,8 @@ export interface TrainableModel {
   ): Promise<ForwardBackwardResult>;
   optimStep(step: OptimStep): Promise<OptimResult>;
   zeroGrad(): Promise<void>;
+  /** Forgets the optimiser's moments and its count of steps, as at the first update; weights and gradient stay. */
+  resetOptimizer(): Promise<void>;
   /** Immutable sampler over a copy of the weights. */
   snapshot(): Promise<Sampler>;
   /** Sampler over the weights themselves; using it after the next update throws. No copy. */
@@ -243,6 +247,11 @@ export type ModelSource =
 
 export interface OpenModelOptions {
   source: ModelSource;
+  /**
+   * Default: policy. A critic takes its body from a policy's folder or config and starts with a head of zero, so that
+   * every value is 0 until it is trained; from the folder of a critic, or of a reward model of one score, it takes the
+   * head as well.
+   */
   role?: ModelRole;
   /** Train this adapter and leave the weights as they are (LoRA). Default: train the weights. */
   adapter?: AdapterSource;

@@ -62,6 +62,7 @@ export const RL_OFF = {
   'critic.order': noCritic('before'),
   'critic.valueClip': noCritic(null),
   'critic.lossCoefficient': noCritic(0.5),
+  'critic.bootstrapTruncated': noCritic(false),
   'critic.pretrain.iterations': noCritic(0),
   'critic.pretrain.stopAtExplainedVariance': noCritic(null),
   'critic.freezePolicyIterations': noCritic(0),

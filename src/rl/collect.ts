@@ -1,6 +1,5 @@
 import { HoneError, RandomStream } from '../core/index.js';
 import type { Sampler } from '../engine/types.js';
-import { groupAdvantages } from './advantages.js';
 import type { Attempt, Group } from './attempt.js';
 import type { RlConfig } from './config.js';
 import { diagnose, type Diagnosis } from './diagnosis.js';
@@ -20,7 +19,7 @@ export interface Collected {
   carried: Group[];
   /** Of `sampled`, those that the next iteration trains on. */
   left: Group[];
-  /** The groups the iteration trains on: attempts with a verdict only, advantages set. */
+  /** The groups the iteration trains on: attempts with a verdict only. */
   kept: Group[];
   batches: number;
   /** Why it cannot learn; undefined: it can. */
@@ -35,22 +34,23 @@ export interface Collecting {
 }
 
 /**
- * What iteration `iteration` trains on. With a lag of 1 that is what the iteration before has sampled ahead, and the
+ * What an iteration trains on. With a lag of 1 that is what the iteration before has sampled ahead, and the
  * sampler, which has the weights of now, samples ahead for the next one. Nothing is changed but by what is returned, so
  * an iteration that is broken off leaves no trace.
+ * @param at.isLast no iteration follows, so nothing is sampled ahead.
  * @throws HoneError('input') when dynamic sampling reaches its limit and `onLimit` is `error`.
  */
 export async function nextRollouts(
   context: RolloutContext,
   sampler: Sampler,
-  iteration: number,
+  { iteration, isLast }: { iteration: number; isLast: boolean },
   memory: RolloutMemory,
 ): Promise<Collecting> {
   const { pending, ...rest } = memory;
   const now: Collecting = pending
     ? { collected: pending, memory: { ...rest, pending: undefined } }
     : await collectGroups(context, sampler, { iteration, sampledAfter: iteration - 1 }, memory);
-  if (context.config.pipeline.lag === 0 || iteration >= context.config.iterations) return now;
+  if (context.config.pipeline.lag === 0 || isLast) return now;
   const at = { iteration: iteration + 1, sampledAfter: iteration - 1 };
   const ahead = await collectGroups(context, sampler, at, now.memory);
   const timing = pending ? ahead.collected.timing : addTiming(now.collected.timing, ahead.collected.timing);
@@ -77,7 +77,6 @@ export async function collectGroups(
   const diagnosis = diagnosisOf(sampled, trained, config);
   assertEnough(trained, batches, at, diagnosis, config);
   if (config.control.shuffledReward) shuffleRewards(trained, context.seed, at.iteration);
-  for (const group of trained) setAdvantages(group, config.advantage);
   return {
     collected: {
       ...{ sampled, kept: trained, diagnosis, batches: batches.batches, timing: batches.timing },
@@ -206,12 +205,4 @@ function shuffleRewards(groups: readonly Group[], seed: number, iteration: numbe
   const rewards = attempts.map((attempt) => attempt.reward);
   const shuffled = new RandomStream(seed, 'shuffled-reward', iteration).shuffle(rewards);
   attempts.forEach((attempt, i) => (attempt.reward = shuffled[i] as number));
-}
-
-function setAdvantages({ attempts }: Group, options: RlConfig['advantage']): void {
-  const advantages_G = groupAdvantages(
-    attempts.map((attempt) => attempt.reward),
-    options,
-  );
-  attempts.forEach((attempt, i) => (attempt.advantage = advantages_G[i] as number));
 }

@@ -40,6 +40,9 @@ const criticOptions = z
       .nullable()
       .describe('Values are cut to this distance from the values before the update, as in PPO2; null: not.'),
     lossCoefficient: z.number().positive().describe('The value loss is multiplied by this.'),
+    bootstrapTruncated: z
+      .boolean()
+      .describe('A truncated response is worth the value after its last token; false: it ends there.'),
     pretrain: z
       .strictObject({
         iterations: z.number().int().min(0).describe('Iterations that train the critic alone before iteration 1.'),

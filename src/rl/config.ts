@@ -56,7 +56,7 @@ const IMPOSSIBLE: readonly [path: string, holds: (config: RlConfig) => boolean, 
   ],
   [
     'oldLogprobs',
-    (c) => c.oldLogprobs === 'sampler' && !samplerReportsTrained(c) && c.loss.kind !== 'policy-gradient',
+    (c) => c.oldLogprobs === 'sampler' && !samplerReportsTrained(c) && needsOldLogprobs(c),
     'must be trainer: with a filter on at a temperature other than 1, or with a training temperature of its own (other than 1), the sampler does not report the logprobs of the distribution that is trained',
   ],
   [
@@ -84,6 +84,11 @@ const IMPOSSIBLE: readonly [path: string, holds: (config: RlConfig) => boolean, 
 function needsGroups({ advantage, dynamicSampling, kl }: RlConfig): boolean {
   const others = advantage.kind === 'leave-one-out' || advantage.kind === 'reinforce++-baseline';
   return others || dynamicSampling.enabled || (kl.placement === 'reward' && kl.perResponse);
+}
+
+/** Whether anything is taken against the policy before the updates: a ratio, or the KL in the reward. */
+export function needsOldLogprobs({ loss, kl, pipeline }: RlConfig): boolean {
+  return loss.kind !== 'policy-gradient' || kl.placement === 'reward' || pipeline.importanceCap !== null;
 }
 
 /** Whether the advantage takes one reward a response, and is the same for all its tokens. */

@@ -51,7 +51,8 @@ function klPenalties({ sequences, config, klCoefficient }: CreditInput): Penalti
   const { estimator } = config.kl;
   return new Map(
     sequences.map(({ attempt, mask, oldLogprobs = attempt.modelLogprobs, refLogprobs }) => {
-      if (!oldLogprobs || !refLogprobs) throw new TypeError('a KL in the reward needs logprobs of policy and reference');
+      if (!oldLogprobs || !refLogprobs)
+        throw new TypeError('a KL in the reward needs logprobs of policy and reference');
       const input = { logprobs_T: oldLogprobs, refLogprobs_T: refLogprobs, mask_T: mask, estimator };
       return [attempt, klOfTokens(input).map((k) => klCoefficient * k)];
     }),
@@ -85,11 +86,7 @@ function penalisedRewards({ attempts }: Group, kl: Penalties, { kl: { perRespons
 }
 
 /** REINFORCE++ with a baseline; filtered responses are in the baseline and not in the whitening. */
-function whitenedBaseline(
-  groups: readonly Group[],
-  rewards_PG: readonly Float64Array[],
-  config: RlConfig,
-): number[][] {
+function whitenedBaseline(groups: readonly Group[], rewards_PG: readonly Float64Array[], config: RlConfig): number[][] {
   const mask_PGT = groups.map(({ attempts }) =>
     attempts.map((attempt) => {
       const mask_T = attempt.mask ?? new Uint8Array(attempt.tokens.length).fill(1);

@@ -14,13 +14,13 @@ export interface StageEnd {
 export interface StageState {
   /** Stage of the next iteration, from 0. */
   stage: number;
-  /** Iterations done before the stage began. */
-  startedAfter: number;
+  /** Iterations done in it. */
+  iterations: number;
   /** Validation scores within the stage, oldest first. */
   scores: readonly number[];
 }
 
-export const FIRST_STAGE: StageState = { stage: 0, startedAfter: 0, scores: [] };
+export const FIRST_STAGE: StageState = { stage: 0, iterations: 0, scores: [] };
 
 /**
  * How fast a moving average rises: (mean of the last W scores - mean of the W before) / W, per score.
@@ -33,10 +33,10 @@ export function slope(scores: readonly number[], window: number): number | undef
   return (mean(last) - mean(before)) / window;
 }
 
-/** Why a stage ends after an iteration; undefined: it goes on. */
+/** Why a stage ends after an iteration that `state` counts already; undefined: it goes on. */
 export function stageEnds(until: StageEnd, state: StageState, line: MetricsLine): keyof StageEnd | undefined {
   const { iterations, plateau, truncatedBelow } = until;
-  if (iterations !== null && line.iteration - state.startedAfter >= iterations) return 'iterations';
+  if (iterations !== null && state.iterations >= iterations) return 'iterations';
   const rise = plateau === null ? undefined : slope(state.scores, plateau.window);
   if (plateau !== null && rise !== undefined && rise < plateau.slope) return 'plateau';
   const truncated = truncatedShare(line);
@@ -50,14 +50,20 @@ export function truncatedShare(line: MetricsLine): number | undefined {
   return typeof share === 'number' ? share : undefined;
 }
 
+/** The state with one more iteration, in the same stage. */
+export function counted(state: StageState, line: MetricsLine): StageState {
+  const score = line['val.score'];
+  const scores = typeof score === 'number' ? [...state.scores, score] : state.scores;
+  return { ...state, iterations: state.iterations + 1, scores };
+}
+
 /** The state after one more iteration. The last stage never ends. */
 export function stageAt(stages: readonly { until: StageEnd }[], state: StageState, line: MetricsLine): StageState {
-  const score = line['val.score'];
-  const seen = { ...state, scores: typeof score === 'number' ? [...state.scores, score] : state.scores };
+  const seen = counted(state, line);
   const until = stages[state.stage]?.until;
   const isLast = state.stage >= stages.length - 1;
   if (until === undefined || isLast || stageEnds(until, seen, line) === undefined) return seen;
-  return { stage: state.stage + 1, startedAfter: line.iteration, scores: [] };
+  return { stage: state.stage + 1, iterations: 0, scores: [] };
 }
 
 /** The state after the iterations that metrics were written of. */

@@ -9,6 +9,7 @@ export { hasSpread, isMixed, nextMove, type DynamicSamplingLimits } from './dyna
 export * from './kl.js';
 export * from './losses.js';
 export { MISSING_REASONS, missingReason, missingRewardAccount, type MissingReason } from './missing-reward.js';
+export { engineNeeds } from './needs.js';
 export { renderingOf, type Rendering } from './rendering.js';
 export { idleShare, keywordShares } from './monitors.js';
 export { rewardOf, type Reward, type Rewardable } from './rewards.js';

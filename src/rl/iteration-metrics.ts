@@ -127,6 +127,7 @@ function updateMetrics(report: UpdateReport): Record<string, number | undefined>
     updates: report.updates,
     zero_gradient_updates: report.zeroGradient,
     skipped_updates: report.skipped,
+    ...report.more,
   };
 }
 

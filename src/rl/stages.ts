@@ -3,7 +3,7 @@ import { HoneError } from '../core/index.js';
 import type { MetricsLine } from '../runs/types.js';
 import type { ProblemSource } from '../tasks/types.js';
 import { parseRlConfig, type RlConfig, type Stage } from './config.js';
-import { FIRST_STAGE, stageAfter, stageAt, stageEnds, type StageState } from './curriculum.js';
+import { counted, FIRST_STAGE, stageAfter, stageAt, stageEnds, type StageState } from './curriculum.js';
 import { stageProblems } from './stage-data.js';
 
 /** What an iteration is run with. */
@@ -18,13 +18,8 @@ export interface Stretch {
 
 /** Options that are those of the whole run. */
 const OF_THE_RUN = [
-  'iterations',
-  'curriculum',
-  'validation',
-  'checkpoint',
-  'control',
-  'critic.init',
-  'critic.pretrain',
+  ...['iterations', 'curriculum', 'validation', 'checkpoint', 'control', 'advantage.kind'],
+  ...['critic.init', 'critic.pretrain', 'kl.placement', 'kl.reference'],
 ];
 
 /**
@@ -87,10 +82,13 @@ export class Course {
   readonly #stretches: readonly Stretch[];
   #state: StageState = FIRST_STAGE;
 
-  /** @param lines metrics of the iterations done so far. */
+  /** @param lines metrics of the iterations done so far; those of a critic's pretraining belong to no stage. */
   constructor(stretches: readonly Stretch[], lines: readonly MetricsLine[]) {
     this.#stretches = stretches;
-    this.#state = stageAfter(this.#stages, lines);
+    this.#state = stageAfter(
+      this.#stages,
+      lines.filter((line) => line['critic.pretraining'] === undefined),
+    );
   }
 
   get #stages(): readonly Stage[] {
@@ -102,9 +100,9 @@ export class Course {
     return this.#stretches[this.#state.stage] as Stretch;
   }
 
-  /** Whether iteration `iteration` is the first of a stage that is not the first stage. */
-  begins(iteration: number): boolean {
-    return this.#state.stage > 0 && this.#state.startedAfter === iteration - 1;
+  /** Whether the next iteration is the first of a stage that follows another. */
+  get begins(): boolean {
+    return this.#state.stage > 0 && this.#state.iterations === 0;
   }
 
   /** Numbers of the stage for the metrics of an iteration in it. */
@@ -122,8 +120,7 @@ export class Course {
     if (stages.length === 0) return undefined;
     this.#state = stageAt(stages, before, line);
     if (this.#state.stage === before.stage) return undefined;
-    const score = line['val.score'];
-    const seen = typeof score === 'number' ? { ...before, scores: [...before.scores, score] } : before;
+    const seen = counted(before, line);
     const [ended, next] = [stages[before.stage] as Stage, stages[this.#state.stage] as Stage];
     return `stage ${ended.name} ends after iteration ${line.iteration} (${stageEnds(ended.until, seen, line)}); ${next.name} begins`;
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { AdapterSource } from '../../src/engine/index.js';
 import { createLocalEngine, type LocalEngineOptions } from '../../src/engine/local/index.js';
 import { loadTokenizer, writeCharTokenizer, writePeftAdapter } from '../../src/model/index.js';
+import { writeRandomCritic } from '../support/critic-folder.js';
 import { engineContract } from '../support/engine-contract.js';
 import { normals } from './support.js';
 
@@ -73,6 +74,11 @@ for (const [name, { lora, ...options }] of Object.entries(VARIANTS)) {
           tokensPerMicroBatch: 64,
           samplingSlots: 4,
         }),
+      openCritic: async (seed: number) => {
+        const path = await mkdtemp(join(tmpdir(), 'hone-contract-critic-'));
+        await writeRandomCritic(engine, path, { kind: 'random', config, seed, initStd: 0.3 });
+        return engine.openModel({ source: { kind: 'folder', path }, role: 'critic', tokensPerMicroBatch: 64 });
+      },
       eosIds: tokenizer.eosIds,
       tokenText: (id: number) => tokenizer.decode([id]),
     };

@@ -40,7 +40,7 @@ describe('a stage ends', () => {
     const both = until({ iterations: 10, truncatedBelow: 0.5 });
     const line = { iteration: 1, 'truncated.share': 0 };
     expect(stageAt([{ until: both }, { until: both }], FIRST_STAGE, line)).toEqual({
-      ...{ stage: 1, startedAfter: 1, scores: [] },
+      ...{ stage: 1, iterations: 0, scores: [] },
     });
     expect(stageAt([{ until: both }], FIRST_STAGE, line).stage).toBe(0);
   });
@@ -48,7 +48,7 @@ describe('a stage ends', () => {
   it('with scores of its own stage alone', () => {
     const stages = [{ until: until({ plateau: { window: 1, slope: 0.1 } }) }, { until: until({}) }];
     const lines = [0.1, 0.5, 0.5, 0.7].map((score, i) => ({ iteration: i + 1, 'val.score': score }));
-    expect(stageAfter(stages, lines)).toEqual({ stage: 1, startedAfter: 3, scores: [0.7] });
+    expect(stageAfter(stages, lines)).toEqual({ stage: 1, iterations: 1, scores: [0.7] });
   });
 
   it('at the same iteration however often the run was resumed', () => {

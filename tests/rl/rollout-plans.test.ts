@@ -193,7 +193,8 @@ describe('the memory of rollouts', () => {
       ...{ seed: 3, maxContext: 16, gradeConcurrency: 2 },
       progress: { phase() {}, update() {}, note() {}, end() {} },
     };
-    return (await nextRollouts(context, await policy.liveSampler(), 1, EMPTY_MEMORY)).memory;
+    return (await nextRollouts(context, await policy.liveSampler(), { iteration: 1, isLast: false }, EMPTY_MEMORY))
+      .memory;
   }
 
   it('comes back from JSON as it was, groups shared as they were', async () => {

@@ -1,9 +1,9 @@
 import type { RlConfig } from '../../src/rl/index.js';
 
-const OPTIMIZER = {
+const OPTIMIZER: RlConfig['optimizer'] = {
   ...{ lr: 0.03, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0, gradClipNorm: 1 },
-  ...({ warmupUpdates: 0, schedule: 'constant', finalLrFraction: 0 } as const),
-} as const;
+  ...{ warmupUpdates: 0, schedule: 'constant', finalLrFraction: 0 },
+};
 
 /** A small valid configuration for trainer tests. */
 export function rlConfig(changes: Partial<RlConfig> = {}): RlConfig {
@@ -37,6 +37,7 @@ export function rlConfig(changes: Partial<RlConfig> = {}): RlConfig {
     },
     critic: {
       ...{ init: 'policy', updatesPerIteration: 1, order: 'before', valueClip: null, lossCoefficient: 0.5 },
+      bootstrapTruncated: false,
       pretrain: { iterations: 0, stopAtExplainedVariance: null },
       freezePolicyIterations: 0,
       optimizer: { ...OPTIMIZER },

@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { HoneError } from '../../core/index.js';
-import { loadTokenizer, parseModelConfig, toHfConfig, type ModelConfig } from '../../model/index.js';
+import {
+  loadTokenizer,
+  parseCriticConfig,
+  parseModelConfig,
+  toCriticConfig,
+  toHfConfig,
+  type ModelConfig,
+} from '../../model/index.js';
 import type {
   AdapterSource,
   ModelInfo,
@@ -90,7 +97,8 @@ export class Backend {
   }
 
   async open(options: OpenModelOptions): Promise<Opened> {
-    const { source } = options;
+    const { source, role } = options;
+    if (role === 'critic') return this.#opened(options, await criticWeights(options));
     const base = source.kind === 'random' ? await randomWeights(source) : await folderWeights(source.path);
     return this.#opened(options, options.adapter ? await base.withAdapter(options.adapter) : base);
   }
@@ -177,8 +185,19 @@ export class Backend {
     this.#model(handle).training.zeroGrad();
   }
 
+  async resetOptimizer(handle: number): Promise<void> {
+    this.#model(handle).training.resetOptimizer();
+  }
+
+  /** The model, where it can sample. @throws HoneError for a critic, which has no distribution over tokens */
+  #policy(handle: number): ModelEntry {
+    const entry = this.#model(handle);
+    if (!entry.training.parameters.isCritic) return entry;
+    throw new HoneError('usage', 'a critic cannot sample', { hint: 'Take the sampler of a policy.' });
+  }
+
   async snapshot(handle: number): Promise<Pick<Opened, 'handle' | 'version'>> {
-    const { training, options } = this.#model(handle);
+    const { training, options } = this.#policy(handle);
     const parameters = await training.parameters.copy();
     parameters.version = training.parameters.version;
     const sampling = this.#sampling(parameters, options);
@@ -187,7 +206,7 @@ export class Backend {
   }
 
   async liveSampler(handle: number): Promise<Pick<Opened, 'handle' | 'version'>> {
-    const { training, sampling, options } = this.#model(handle);
+    const { training, sampling, options } = this.#policy(handle);
     const { version } = training.parameters;
     return { handle: this.#add({ kind: 'sampler', sampling, version, options, owned: false }), version };
   }
@@ -200,6 +219,7 @@ export class Backend {
 
   async withAdapter(handle: number, source: AdapterSource): Promise<Opened> {
     const { training, options } = this.#model(handle);
+    if (training.parameters.isCritic) throw noCriticAdapter();
     return this.#opened(options, await training.parameters.withAdapter(source));
   }
 
@@ -223,7 +243,7 @@ export class Backend {
   async writeWeights(handle: number, file: string): Promise<Record<string, unknown>> {
     const { parameters } = this.#model(handle).training;
     await parameters.write(file, parameters.merged());
-    return toHfConfig(parameters.config);
+    return parameters.isCritic ? toCriticConfig(parameters.config) : toHfConfig(parameters.config);
   }
 
   async writeAdapter(handle: number, folder: string): Promise<void> {
@@ -323,6 +343,25 @@ function countOf(arrays: ReadonlyMap<string, Float32Array>): number {
 function randomWeights({ config, seed, initStd }: Extract<ModelSource, { kind: 'random' }>): Promise<Parameters> {
   const where = 'model config';
   return Parameters.random(supported(parseModelConfig(config, where), where), seed, initStd);
+}
+
+function noCriticAdapter(): HoneError {
+  return new HoneError('usage', 'the local engine trains critics in full; this one is to get an adapter', {
+    where: 'adapter',
+    hint: 'Leave the adapter away for the critic; the policy may have one.',
+  });
+}
+
+async function criticWeights({ source, adapter }: OpenModelOptions): Promise<Parameters> {
+  if (adapter) throw noCriticAdapter();
+  if (source.kind === 'random') {
+    const where = 'model config';
+    const { config } = parseCriticConfig(source.config, where);
+    return Parameters.randomCritic(supported(config, where), source.seed, source.initStd);
+  }
+  const file = join(source.path, 'config.json');
+  const { config, head } = parseCriticConfig(await readJsonFile(file), file);
+  return Parameters.loadCritic(supported(config, file), source.path, head);
 }
 
 async function folderWeights(path: string): Promise<Parameters> {

@@ -19,7 +19,7 @@ import type { Opened } from './backend.js';
 import type { Channel } from './channel.js';
 import { planMicroBatches } from './micro-batches.js';
 import { LocalSampler, type Enqueue } from './sampler.js';
-import type { Coefficients, Sequence, TokenOutputs } from './training.js';
+import { emptyOutputs, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
 
 function sequencesOf(data: readonly Datum[]): Sequence[] {
   return data.map(({ input, target }, i) => {
@@ -32,13 +32,14 @@ function sequencesOf(data: readonly Datum[]): Sequence[] {
 }
 
 /** The derivatives a loss gave, complete and in shape. */
-function coefficientsOf(loss: Loss, result: LossResult, sequences: readonly Sequence[]): Coefficients {
+function coefficientsOf(loss: Loss, result: LossResult, sequences: readonly Sequence[], role: ModelRole): Coefficients {
   const complete = (rows: Float32Array[] | undefined, name: string): Float32Array[] => {
     const full = rows ?? sequences.map(({ input }) => new Float32Array(input.length));
     const wrong = full.length !== sequences.length || full.some((row, i) => row.length !== sequences[i]?.input.length);
     if (wrong) throw new HoneError('usage', `loss ${loss.name} returned ${name} of the wrong shape`);
     return full;
   };
+  if (role === 'critic') return { dLogprobs: [], dValues: complete(result.dValues, 'dValues') };
   const dLogprobs = complete(result.dLogprobs, 'dLogprobs');
   return loss.needs.entropy ? { dLogprobs, dEntropy: complete(result.dEntropy, 'dEntropy') } : { dLogprobs };
 }
@@ -53,6 +54,25 @@ function checkStep(step: OptimStep): void {
   for (const name of ['beta1', 'beta2'] as const)
     if (step[name] >= 1)
       throw new HoneError('usage', `must be below 1, not ${step[name]}`, { where: `optimizer.${name}` });
+}
+
+/** @throws HoneError when a loss asks for what a model of this role does not put out */
+function checkNeeds({ name, needs }: Loss, role: ModelRole): void {
+  if (role === 'policy' && needs.values)
+    throw new HoneError('usage', `loss ${name} needs a critic; this model is a policy`);
+  if (role === 'critic' && (!needs.values || needs.entropy))
+    throw new HoneError('usage', `loss ${name} needs a policy; this model is a critic`, {
+      hint: 'The loss of a critic reads values alone and says so: needs: { values: true }.',
+    });
+}
+
+/** Puts the outputs of some of the sequences in their places. */
+function placeOutputs(into: TokenOutputs, out: TokenOutputs, members: readonly number[]): void {
+  const place = (to: Float32Array[] | undefined, from: Float32Array[] | undefined): void =>
+    from?.forEach((row, i) => to?.[members[i] as number]?.set(row));
+  place(into.logprobs, out.logprobs);
+  place(into.entropy, out.entropy);
+  place(into.values, out.values);
 }
 
 function checkTemperature(temperature: number): number {
@@ -91,6 +111,7 @@ export class LocalModel implements TrainableModel {
 
   async forward(data: readonly Datum[], options: { entropy?: boolean; temperature?: number } = {}): Promise<Outputs> {
     const temperature = checkTemperature(options.temperature ?? 1);
+    if (options.entropy && this.role === 'critic') throw new HoneError('usage', 'a critic has no entropy');
     return this.#enqueue(() => this.#forward(sequencesOf(data), options.entropy ?? false, temperature));
   }
 
@@ -112,9 +133,13 @@ export class LocalModel implements TrainableModel {
     loss: Loss,
     options: { temperature?: number } = {},
   ): Promise<ForwardBackwardResult> {
-    if (loss.needs.values) throw new HoneError('usage', `loss ${loss.name} needs a critic; this model is a policy`);
+    checkNeeds(loss, this.role);
     const temperature = checkTemperature(options.temperature ?? 1);
     return this.#enqueue(() => this.#forwardBackward(data, loss, temperature));
+  }
+
+  #empty(sequences: readonly Sequence[], { needs }: Loss): TokenOutputs {
+    return emptyOutputs(sequences, { entropy: needs.entropy ?? false, critic: this.role === 'critic' });
   }
 
   async #forwardBackward(data: readonly Datum[], loss: Loss, temperature: number): Promise<ForwardBackwardResult> {
@@ -131,9 +156,8 @@ export class LocalModel implements TrainableModel {
     loss: Loss,
     temperature: number,
   ): Promise<ForwardBackwardResult> {
-    const zeros = (): Float32Array[] => sequences.map(({ input }) => new Float32Array(input.length));
-    const nothing: Outputs = { logprobs: zeros(), ...(loss.needs.entropy ? { entropy: zeros() } : {}) };
-    const coefficients = coefficientsOf(loss, loss.fn(nothing, data), sequences);
+    const nothing = this.#empty(sequences, loss);
+    const coefficients = coefficientsOf(loss, loss.fn(nothing, data), sequences, this.role);
     const outputs = await this.channel.call('backward', [this.opened.handle, sequences, coefficients, temperature]);
     const { lossSum, metrics } = loss.fn(outputs, data);
     return { outputs, lossSum, metrics };
@@ -148,7 +172,7 @@ export class LocalModel implements TrainableModel {
   ): Promise<ForwardBackwardResult> {
     const entropy = loss.needs.entropy ?? false;
     const lengths = sequences.map(({ input }) => input.length);
-    const outputs: Outputs = { logprobs: [], ...(entropy ? { entropy: [] } : {}) };
+    const outputs = this.#empty(sequences, loss);
     const results: LossResult[] = [];
     for (const { T, B, members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
       const part = members.map((member) => sequences[member] as Sequence);
@@ -157,12 +181,9 @@ export class LocalModel implements TrainableModel {
         out,
         members.map((member) => data[member] as Datum),
       );
-      await this.channel.call('backwardHeld', [this.opened.handle, coefficientsOf(loss, result, part)]);
+      await this.channel.call('backwardHeld', [this.opened.handle, coefficientsOf(loss, result, part, this.role)]);
       results.push(result);
-      members.forEach((member, i) => {
-        outputs.logprobs[member] = out.logprobs[i] as Float32Array;
-        if (outputs.entropy) outputs.entropy[member] = out.entropy?.[i] as Float32Array;
-      });
+      placeOutputs(outputs, out, members);
     }
     const lossSum = results.reduce((sum, result) => sum + result.lossSum, 0);
     return { outputs, lossSum, metrics: mergeMetrics(results.map(({ metrics }) => metrics)) };
@@ -179,6 +200,10 @@ export class LocalModel implements TrainableModel {
 
   zeroGrad(): Promise<void> {
     return this.#enqueue(() => this.channel.call('zeroGrad', [this.opened.handle]));
+  }
+
+  resetOptimizer(): Promise<void> {
+    return this.#enqueue(() => this.channel.call('resetOptimizer', [this.opened.handle]));
   }
 
   async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<LocalSampler> {
@@ -218,6 +243,10 @@ export class LocalModel implements TrainableModel {
     if (!(other instanceof LocalModel) || other.channel !== this.channel) {
       throw new HoneError('usage', 'weights can only be copied between models of one engine');
     }
+    if (other.role !== this.role)
+      throw new HoneError('usage', `weights of a ${other.role} do not fit a ${this.role}`, {
+        hint: "Open a critic on a policy's folder for its body.",
+      });
     const before = other.#tail;
     const done = this.#enqueue(async () => {
       await before;
