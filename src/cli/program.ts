@@ -24,6 +24,11 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'train a model with a recipe (sft, grpo, dapo)',
     load: () => import('./commands/train.js'),
   },
+  {
+    name: 'sweep',
+    summary: 'train a recipe over a grid of settings and seeds',
+    load: () => import('./commands/sweep.js'),
+  },
   { name: 'resume', summary: 'go on with a run that was stopped', load: () => import('./commands/resume.js') },
   {
     name: 'eval',

@@ -1,8 +1,10 @@
 import { HoneError } from '../core/index.js';
 import {
+  compareOverSeeds,
   compareRuns,
   diffRuns,
   exportTensorboard,
+  groupBySettings,
   type Json,
   listRuns,
   type MetricsLine,
@@ -12,6 +14,7 @@ import {
   writeReport,
 } from '../runs/index.js';
 import type { Io } from './io.js';
+import { printOverSeeds } from './runs-over-seeds.js';
 import { table } from './table.js';
 import { oneLine, short } from './text.js';
 
@@ -78,9 +81,17 @@ function flatten(value: Json, path = ''): string[][] {
 const span = ({ first, last, min, max }: MetricSummary): string =>
   first === null ? '-' : `${short(first)} -> ${short(last)}  [${short(min)}, ${short(max)}]`;
 
-export async function compareCommand(paths: readonly string[], io: Io): Promise<void> {
+export async function compareCommand(
+  paths: readonly string[],
+  { seeds: metric }: { seeds?: string },
+  io: Io,
+): Promise<void> {
   if (paths.length < 2)
     throw new HoneError('usage', 'one run cannot be compared', { hint: 'Name two run folders or more.' });
+  if (metric !== undefined) {
+    const overSeeds = await compareOverSeeds(await groupBySettings(paths), metric);
+    return io.result(JSON.parse(JSON.stringify(overSeeds)) as Json, () => printOverSeeds(overSeeds, io));
+  }
   const comparison = await compareRuns(paths);
   const json = {
     ...comparison,

@@ -11,6 +11,13 @@ export {
   type MetricSummary,
   type RunComparison,
 } from './compare.js';
+export {
+  compareOverSeeds,
+  groupBySettings,
+  type OverSeeds,
+  type SeedComparison,
+  type SeedGroup,
+} from './over-seeds.js';
 export { looksSecret, redact, REDACTED } from './redact.js';
 export { renderReport, REPORT_FILE, writeReport } from './report.js';
 export type { RunFile } from './manifest.js';

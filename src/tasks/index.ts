@@ -5,6 +5,7 @@ export { benchmarkOf, fingerprint } from './benchmarks.js';
 export { calculate, calculatorTask, type CalculatorOptions } from './calculator.js';
 export { countdownTask, type CountdownOptions } from './countdown.js';
 export { datasetTask, gradeAnswer, type DatasetOptions, type DatasetReport, type DatasetTask } from './dataset.js';
+export { PROMPT_TEMPLATES, type PromptTemplate } from './templates/index.js';
 export {
   difficultyRowSchema,
   isOfLevel,

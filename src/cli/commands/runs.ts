@@ -17,8 +17,15 @@ export function define(command: Command, io: Io): void {
   const compare = withCommonOptions(command.command('compare'))
     .description('Runs side by side: where their settings differ, and their newest metrics.')
     .argument('<runs...>', 'run folders')
-    .action((runs: string[]) => compareCommand(runs, io));
-  examples(compare, ['hone runs compare runs/grpo-0 runs/dapo-0']);
+    .option(
+      '--seeds <metric>',
+      'runs that differ in the seed alone as one: means over seeds of this metric, and paired differences with 95 % intervals',
+    )
+    .action((runs: string[], options: { seeds?: string }) => compareCommand(runs, options, io));
+  examples(compare, [
+    'hone runs compare runs/grpo-0 runs/dapo-0',
+    'hone runs compare runs/lr-*-seed* --seeds val.accuracy',
+  ]);
   const diff = withCommonOptions(command.command('diff'))
     .description('What differs between two runs, times left out. Exit code 0: nothing; 1: something.')
     .argument('<run>', 'run folder')
