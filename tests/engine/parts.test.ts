@@ -8,10 +8,10 @@ import { directionalGradients, evaluate, normals, type Differentiable } from './
 
 const EPS = 1e-5;
 
-/** `block`: so many queries at a time. */
-type AttentionCase = AttentionShape & { block?: number };
+/** `blocks`: into so many the queries are cut. */
+type AttentionCase = AttentionShape & { blocks?: number };
 
-function attentionCase({ block, ...shape }: AttentionCase): Differentiable {
+function attentionCase({ blocks, ...shape }: AttentionCase): Differentiable {
   const { T, B, heads, kvHeads, headDim: D } = shape;
   return {
     shapes: [
@@ -19,7 +19,7 @@ function attentionCase({ block, ...shape }: AttentionCase): Differentiable {
       [T, B, kvHeads * D],
       [T, B, kvHeads * D],
     ],
-    build: (g, [q, k, v]) => attention(g, q as Value, k as Value, v as Value, shape, block),
+    build: (g, [q, k, v]) => attention(g, q as Value, k as Value, v as Value, shape, blocks),
   };
 }
 
@@ -30,8 +30,8 @@ const ATTENTION: Record<string, AttentionCase> = {
   'attention, one key head': { ...SHAPE, kvHeads: 1 },
   'attention, more sequences than tokens': { ...SHAPE, T: 2, B: 5, kvHeads: 2 },
   'attention, one token': { ...SHAPE, T: 1, B: 1 },
-  'attention, in blocks': { ...SHAPE, T: 7, block: 3 },
-  'attention, two groups in blocks': { ...SHAPE, T: 6, kvHeads: 2, block: 2 },
+  'attention, in blocks': { ...SHAPE, T: 7, blocks: 3 },
+  'attention, two groups in blocks': { ...SHAPE, T: 6, kvHeads: 2, blocks: 3 },
 };
 
 /** A decoder layer in small: every input is read more than once, and parts feed parts. */

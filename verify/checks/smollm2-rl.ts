@@ -74,13 +74,13 @@ async function reading(ctx: CheckContext, model: string): Promise<Reading> {
   return { greedy, sampled: await evaluate(ctx, model, 'sampled', '--k', '4', '--temperature', '1') };
 }
 
-const Timed = z.object({ timing: z.record(z.string(), z.number()) });
+const Timed = z.object({ timing: z.object({ sample_s: z.number(), grade_s: z.number(), train_s: z.number() }) });
 
-/** Seconds that the iterations of a run took, from its metrics: a run that was stopped and resumed has them all. */
+/** Seconds of sampling, grading and training of a run, from its metrics: one that was stopped and resumed has them all. */
 async function secondsOf(ctx: CheckContext, run: string): Promise<number> {
   const lines = (await readFile(path.join(ctx.scratch, run, 'metrics.jsonl'), 'utf8')).trim().split('\n');
   const timings = lines.map((line) => Timed.parse(JSON.parse(line)).timing);
-  return timings.reduce((sum, timing) => sum + (timing['iteration_s'] ?? NaN), 0);
+  return timings.reduce((sum, { sample_s, grade_s, train_s }) => sum + sample_s + grade_s + train_s, 0);
 }
 
 async function run(ctx: CheckContext): Promise<CheckResult> {

@@ -10,8 +10,13 @@ export interface AttentionShape {
   headDim: number;
 }
 
-/** Queries are taken so many at a time against the keys up to theirs, so that little of the masked half is computed. */
-const BLOCK = 128;
+/** Queries are taken in blocks against the keys up to theirs, so that little of the masked half is computed. */
+const BLOCKS = { most: 8, leastQueries: 64 } as const;
+
+/** Into how many blocks T queries are cut. */
+function blocksFor(T: number): number {
+  return Math.min(BLOCKS.most, Math.max(1, Math.floor(T / BLOCKS.leastQueries)));
+}
 
 /** Some queries and what they have made: their context by token, [t, B, kvHeads, group, D], and its gradient. */
 interface Block {
@@ -28,15 +33,21 @@ interface Block {
  * operands in place.
  * With P the weights and c the context: dS = P * (dP - rowsum(dc * c)), the sum running over D and not over T.
  */
-export function attention(g: Graph, q: Value, k: Value, v: Value, shape: AttentionShape, block = BLOCK): Value {
+export function attention(
+  g: Graph,
+  q: Value,
+  k: Value,
+  v: Value,
+  shape: AttentionShape,
+  count = blocksFor(shape.T),
+): Value {
   const { T, B, heads, kvHeads, headDim: D } = shape;
   const group = heads / kvHeads;
   const grouped = group === 1 ? q : g.transpose(g.reshape(q, [T, B, kvHeads, group, D]), [0, 3, 1, 2, 4]);
   const rows = g.reshape(grouped, [T * group, B, kvHeads, D]);
   const [keys, values] = [g.reshape(k, [T, B, kvHeads, D]), g.reshape(v, [T, B, kvHeads, D])];
-  const blocks: Block[] = [];
-  for (let from = 0; from < T; from += block)
-    blocks.push(blockOf(g, [rows, keys, values], shape, from, Math.min(T, from + block)));
+  const cut = (i: number): number => Math.round((i * T) / count);
+  const blocks = Array.from({ length: count }, (_, i) => blockOf(g, [rows, keys, values], shape, cut(i), cut(i + 1)));
   const byToken = g.join(blocks.map((part) => part.byToken));
   const core = g.composite(byToken, {
     inputs: [rows, keys, values],
