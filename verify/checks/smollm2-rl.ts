@@ -20,7 +20,7 @@ const SFT = [
 /** Small steps, many of them: what the gradients agree on adds up, and what they do not agree on cancels. */
 const rl = (out: string, ...more: string[]): string[] => [
   ...['train', 'dapo', '--model', 'sft', ...TASK, '--out', out],
-  ...set('iterations=14', 'promptsPerIteration=16', 'groupSize=8', 'updatesPerIteration=1', 'maxTokens=110'),
+  ...set('iterations=16', 'promptsPerIteration=24', 'groupSize=8', 'updatesPerIteration=1', 'maxTokens=110'),
   ...set(
     'dynamicSampling.enabled=false',
     'overlong.soft.cacheTokens=10',
