@@ -16,6 +16,8 @@ export interface RunOptions {
   cwd: string;
   /** Ends the process with SIGKILL after so many seconds. */
   killAfter?: number;
+  /** Ends it once this says so; asked every 10 ms. */
+  killWhen?: () => boolean;
   /** Sees every line of standard error. */
   onLine?: (line: string) => void;
 }
@@ -32,10 +34,13 @@ export function hone(args: readonly string[], options: RunOptions): Promise<Fini
   });
   const timer =
     options.killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), 1000 * options.killAfter);
+  const { killWhen } = options;
+  const watch = killWhen && setInterval(() => void (killWhen() && child.kill('SIGKILL')), 10);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
+      clearInterval(watch);
       resolve({ code, ...output, seconds: (performance.now() - started) / 1000 });
     });
   });

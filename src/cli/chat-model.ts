@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { HoneError } from '../core/index.js';
 import {
+  CachedChatModel,
   type ChatModel,
   type ContinueMode,
   EndpointChatModel,
@@ -9,8 +10,9 @@ import {
   SamplerChatModel,
   type Spending,
 } from '../engine/chat/index.js';
+import type { TrainableModel } from '../engine/index.js';
 import { sha256 } from '../formats/index.js';
-import { createChatTemplate, loadChatTemplate, type ModelFolder } from '../model/index.js';
+import { createChatTemplate, loadChatTemplate, type ModelFolder, weightsHash } from '../model/index.js';
 import { Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
@@ -115,10 +117,7 @@ async function openEndpoint(options: ChatModelOptions, url: string, io: Io): Pro
     ...(options.template === undefined ? {} : { renderChat: await templateOf(options.template) }),
   };
   await new EndpointChatModel(given).check(io.signal);
-  const replies = cache === undefined ? undefined : await ReplyCache.open(cache);
-  if (replies && replies.size > 0) io.progress.note(`${replies.size} replies in ${cache}`);
-  if (replies && replies.damagedLines > 0)
-    io.progress.note(`${replies.damagedLines} unreadable lines in ${cache} are passed over`, 'warn');
+  const replies = cache === undefined ? undefined : await openCache(cache, io);
   const model = new EndpointChatModel(replies ? { ...given, cache: replies } : given);
   return {
     model,
@@ -127,6 +126,14 @@ async function openEndpoint(options: ChatModelOptions, url: string, io: Io): Pro
     weightsVersion: 0,
     spending: () => model.spending,
   };
+}
+
+async function openCache(folder: string, io: Io): Promise<ReplyCache> {
+  const replies = await ReplyCache.open(folder);
+  if (replies.size > 0) io.progress.note(`${replies.size} replies in ${folder}`);
+  if (replies.damagedLines > 0)
+    io.progress.note(`${replies.damagedLines} unreadable lines in ${folder} are passed over`, 'warn');
+  return replies;
 }
 
 async function templateOf(folder: string): Promise<NonNullable<EndpointOptions['renderChat']>> {
@@ -148,27 +155,43 @@ function usingLocal<T>(
   return Scratch.with(async (scratch) => {
     const warn = (line: string): void => io.progress.note(line, 'warn');
     const { source, folder } = await resolveModel(name, { scratch, warn });
+    const identity = await localIdentity(name, folder, plain);
+    const replies = options.cache === undefined ? undefined : await openCache(options.cache, io);
     return withEngine(options, async (engine) => {
       io.progress.phase('loading the model');
-      const sampler = await (await engine.openModel({ source })).liveSampler();
+      const trainable = await engine.openModel({ source });
+      const sampler = await trainable.liveSampler();
       const asked = plain ? plainFolder(folder) : folder;
-      return use({
-        model: new SamplerChatModel({ sampler, folder: asked, name, seed: options.seed }),
-        identity: localIdentity(name, folder, plain, sampler.weightsVersion),
-        concurrency: options.concurrency ?? 256,
-        weightsVersion: sampler.weightsVersion,
-        spending: () => undefined,
-      });
+      const made = new SamplerChatModel({ sampler, folder: asked, name, seed: options.seed, score: scorer(trainable) });
+      const { weights, template } = identity;
+      const model = replies ? new CachedChatModel({ model: made, cache: replies, key: { weights, template } }) : made;
+      try {
+        return await use({
+          ...{ model, identity: { ...identity }, concurrency: options.concurrency ?? 256 },
+          ...{ weightsVersion: sampler.weightsVersion, spending: () => undefined },
+        });
+      } finally {
+        await replies?.close();
+      }
     });
   });
 }
 
-function localIdentity(name: string, folder: ModelFolder, plain: boolean, version: number): Record<string, unknown> {
+/** log p of every token given those before it. */
+function scorer(model: TrainableModel): (tokens: Int32Array) => Promise<Float32Array> {
+  return async (tokens) => {
+    const datum = { input: tokens.slice(0, -1), target: tokens.slice(1), vectors: {} };
+    return (await model.forward([datum])).logprobs[0] as Float32Array;
+  };
+}
+
+/** Which model this is, by what it computes: the hash of its weights, not the name of its folder alone. */
+export async function localIdentity(name: string, folder: ModelFolder, plain: boolean) {
   return {
     model: name,
-    architecture: folder.config['model_type'],
+    architecture: String(folder.config['model_type']),
     engine: 'local',
-    weightsVersion: version,
+    weights: `sha256:${await weightsHash(folder.path)}`,
     template: plain || !folder.chatTemplate ? 'none' : `sha256:${sha256(folder.chatTemplate.source).slice(0, 16)}`,
   };
 }

@@ -4,7 +4,7 @@ import { type EvalResult, evaluate, evaluateSolver, type EvalTiming, writeResult
 import type { Split, Task } from '../tasks/index.js';
 import { parseMethod, type Method } from '../thinking/index.js';
 import { requireCapabilities } from '../engine/chat/index.js';
-import { type ChatModelOptions, type OpenedChatModel, usingChatModel } from './chat-model.js';
+import { type ChatModelOptions, localIdentity, type OpenedChatModel, usingChatModel } from './chat-model.js';
 import { Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io, JsonValue } from './io.js';
@@ -104,7 +104,8 @@ async function evalLocal(asked: Asked, plan: Plan, options: EvalCommandOptions, 
         ...{ signal: io.signal, split: options.split, seed: options.seed, ...plan },
       });
     });
-    return { result, settings: { method: { name: 'direct' }, model: { model: options.model, engine: 'local' } } };
+    const model = await localIdentity(options.model as string, folder, isRaw(asked.task));
+    return { result, settings: { method: { name: 'direct' }, model } };
   });
 }
 

@@ -6,6 +6,7 @@ import { type ChatModelOptions, usingChatModel } from './chat-model.js';
 import type { Io } from './io.js';
 import { sameAnswer } from './solver.js';
 import { plainText } from './text.js';
+import { ThinkDisplay } from './think-display.js';
 
 export interface ServeCommandOptions extends Omit<ChatModelOptions, 'endpoint'> {
   upstream?: string;
@@ -67,18 +68,13 @@ export async function runThink(asked: string, options: ThinkCommandOptions, io: 
   await usingChatModel(options, io, async (opened) => {
     requireCapabilities(opened.model, method.needs, `method ${method.name}`);
     io.progress.end();
+    const display = new ThinkDisplay({ write: io.write, dim: io.color.dim });
     const thought = await method.run(
       { prompt: asked, ...(system === undefined ? {} : { system }) },
       {
         ...{ model: opened.model, seed, answers: FREE_ANSWERS, signal: io.signal },
         sampling: { temperature, maxTokens, ...(topP === undefined ? {} : { topP }) },
-        onEvent: (event) => {
-          if (event.type !== 'end' || io.json) return;
-          const { node, label } = event;
-          const ended = node.finish === 'length' ? ', cut off' : '';
-          io.print(io.color.dim(`-- ${label} (${node.completionTokens} tokens${ended})`));
-          io.print(`${io.color.dim(plainText(node.raw.trim()))}\n`);
-        },
+        ...(io.json ? {} : { onEvent: (event) => display.on(event) }),
       },
     );
     const cost = totals(thought.transcript);

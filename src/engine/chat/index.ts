@@ -1,6 +1,7 @@
 export * from './types.js';
 export { Budget, type BudgetLimits, type Spending } from './budget.js';
 export { ReplyCache, requestKey } from './cache.js';
+export { CachedChatModel, type CachedOptions } from './cached.js';
 export { ChatError, requireCapabilities, stopIfAborted, type ChatFault } from './errors.js';
 export { mapBounded } from './limit.js';
 export { EndpointChatModel, opensThoughts, type ContinueMode, type EndpointOptions } from './openai.js';

@@ -96,7 +96,7 @@ export class ReasoningSplitter {
 }
 
 /** Length of the longest end of `text` that begins `tag`. */
-function overlap(text: string, tag: string): number {
+export function overlap(text: string, tag: string): number {
   let length = Math.min(text.length, tag.length - 1);
   while (length > 0 && !text.endsWith(tag.slice(0, length))) length--;
   return length;
