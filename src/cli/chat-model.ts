@@ -1,6 +1,7 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { HoneError } from '../core/index.js';
 import {
+  type BudgetLimits,
   CachedChatModel,
   type ChatModel,
   type ContinueMode,
@@ -29,6 +30,8 @@ export interface ChatModelOptions {
   requestTimeout?: number;
   retries?: number;
   budgetTokens?: number;
+  budgetMoney?: number;
+  price?: Price;
   cache?: string;
   continue?: ContinueMode;
   template?: string;
@@ -51,6 +54,15 @@ export function withChatModel(command: Command): Command {
     )
     .addOption(new Option('--retries <n>', 'attempts after a failed one (default: 12)').argParser(wholeNumber(0)))
     .addOption(new Option('--budget-tokens <n>', 'stop when so many tokens are spent').argParser(wholeNumber(1)))
+    .addOption(
+      new Option('--budget-money <x>', 'stop when so much is spent; needs --price').argParser(numberIn(0, 1e9)),
+    )
+    .addOption(
+      new Option(
+        '--price <prompt,generated>',
+        'price of a million prompt and generated tokens, such as 0.15,0.6',
+      ).argParser(priceOf),
+    )
     .option('--cache <dir>', 'keep every reply here, and ask for none twice')
     .addOption(
       new Option('--continue <mode>', 'how the endpoint goes on from an unfinished turn').choices([
@@ -106,12 +118,13 @@ async function openEndpoint(options: ChatModelOptions, url: string, io: Io): Pro
       where: '--model-name',
       hint: `Name it with --model-name; ${url.replace(/\/$/, '')}/models lists what there is.`,
     });
+  const budget = budgetOf(options);
   const given: EndpointOptions = {
     ...{ url, model: modelName, concurrency: options.concurrency ?? 16, seed: options.seed },
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(options.requestTimeout === undefined ? {} : { timeout: options.requestTimeout }),
     ...(options.retries === undefined ? {} : { retry: { retries: options.retries } }),
-    ...(options.budgetTokens === undefined ? {} : { budget: { tokens: options.budgetTokens } }),
+    ...(budget === undefined ? {} : { budget }),
     ...(options.continue === undefined ? {} : { continueMode: options.continue }),
     ...(options.startsThinking ? { startsThinking: true } : {}),
     ...(options.template === undefined ? {} : { renderChat: await templateOf(options.template) }),
@@ -125,6 +138,31 @@ async function openEndpoint(options: ChatModelOptions, url: string, io: Io): Pro
     concurrency: options.concurrency ?? 16,
     weightsVersion: 0,
     spending: () => model.spending,
+  };
+}
+
+type Price = NonNullable<BudgetLimits['prices']>;
+
+/** `0.15,0.6`: the price of a million prompt tokens, and of a million generated ones. */
+function priceOf(text: string): Price {
+  const [promptPerMillion = NaN, completionPerMillion = NaN, ...more] = text.split(',').map(Number);
+  if (more.length > 0 || !(promptPerMillion >= 0) || !(completionPerMillion >= 0))
+    throw new InvalidArgumentError('Give two numbers from 0, such as 0.15,0.6.');
+  return { promptPerMillion, completionPerMillion };
+}
+
+/** @throws HoneError('usage') for a limit in money without prices. */
+function budgetOf({ budgetTokens, budgetMoney, price }: ChatModelOptions): BudgetLimits | undefined {
+  if (budgetMoney !== undefined && price === undefined)
+    throw new HoneError('usage', 'a budget in money needs prices', {
+      where: '--budget-money',
+      hint: 'Say what a million prompt and generated tokens cost: --price 0.15,0.6.',
+    });
+  if (budgetTokens === undefined && price === undefined) return undefined;
+  return {
+    ...(budgetTokens === undefined ? {} : { tokens: budgetTokens }),
+    ...(budgetMoney === undefined ? {} : { money: budgetMoney }),
+    ...(price === undefined ? {} : { prices: price }),
   };
 }
 

@@ -146,9 +146,10 @@ function refuseGreedyRepeats({ k, temperature }: Plan): void {
 
 function noteSpending(spending: ReturnType<OpenedChatModel['spending']>, io: Io): void {
   if (spending === undefined) return;
-  const { requests, retries, lostReplies, lostTokens } = spending;
+  const { requests, retries, lostReplies, lostTokens, money } = spending;
   io.progress.note(
-    `${requests} requests, ${retries} of them again; ${lostReplies} replies cut off (${lostTokens} tokens paid and lost)`,
+    `${requests} requests, ${retries} of them again; ${lostReplies} replies cut off (${lostTokens} tokens paid and lost)` +
+      (money > 0 ? `; ${money.toFixed(4)} spent` : ''),
   );
 }
 

@@ -44,8 +44,8 @@ describe('an answer as its tokens arrive', () => {
 
   it('tells thoughts from answer', () => {
     const { pieces } = stream('<think>\nsix\n</think>\n\n42');
-    expect(said(pieces, 'reasoning').trim()).toBe('six');
-    expect(said(pieces, 'content').trim()).toBe('42');
+    expect(said(pieces, 'reasoning')).toBe('six');
+    expect(said(pieces, 'content')).toBe('42');
   });
 
   it('says when the whole answer begins differently', () => {
@@ -53,7 +53,7 @@ describe('an answer as its tokens arrive', () => {
   });
 
   it('adds up to the whole answer, whatever the text and the stop strings', () => {
-    const letter = fc.constantFrom('a', 'b', '<', '/', '\n', 'é', '😀');
+    const letter = fc.constantFrom('a', 'b', '<', '/', '\n', ' ', 'é', '😀');
     const text = fc.array(letter, { maxLength: 30 }).map((all) => all.join(''));
     const stops = fc.array(
       fc.array(letter, { minLength: 1, maxLength: 3 }).map((all) => all.join('')),
@@ -70,6 +70,19 @@ describe('an answer as its tokens arrive', () => {
       }),
     );
   });
+});
+
+it('has the borders of the whole text, wherever thoughts begin and end', () => {
+  const part = fc.array(fc.constantFrom('a', ' ', '\n', '<'), { maxLength: 8 }).map((all) => all.join(''));
+  fc.assert(
+    fc.property(part, part, fc.boolean(), (thoughts, answer, closed) => {
+      const text = `<think>${thoughts}${closed ? `</think>${answer}` : ''}`;
+      const { content, reasoning } = splitReasoning(text);
+      const { pieces } = stream(text);
+      expect(said(pieces, 'reasoning')).toBe(reasoning);
+      expect(said(pieces, 'content')).toBe(content ?? '');
+    }),
+  );
 });
 
 /** Through the character that completes a stop string. */
