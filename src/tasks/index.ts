@@ -2,6 +2,7 @@ export * from './types.js';
 export { ANSWER_RULES, extractAnswer, type AnswerPolicy, type AnswerRule, type ExtractedAnswer } from './answers.js';
 export { arithmeticTask, type ArithmeticOptions } from './arithmetic.js';
 export { benchmarkOf, fingerprint } from './benchmarks.js';
+export * from './code/index.js';
 export { countdownTask, type CountdownOptions } from './countdown.js';
 export { datasetTask, gradeAnswer, type DatasetOptions, type DatasetReport, type DatasetTask } from './dataset.js';
 export { defineTask, type TaskDefinition } from './define.js';
