@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 
-const MAIN = path.resolve(import.meta.dirname, '../dist/cli/main.js');
+/** The built command line. */
+export const MAIN = path.resolve(import.meta.dirname, '../dist/cli/main.js');
 
 export interface Finished {
   /** Exit code; null when a signal ended the process. */

@@ -1,17 +1,18 @@
 /**
- * `npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--json]`
+ * `npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--scratch DIR] [--json]`
+ * `--scratch` names the folder of a check, which is kept: long checks go on from what is there.
  * `--keep` leaves the folders of the checks (run folders, models) behind and says where.
  * One line per check: `passed|failed|skipped: why`, with its numbers. Exit code 1 when a check failed, 2 on bad usage.
  */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Check, CheckContext, CheckResult } from './types.js';
 
 const USAGE =
-  'usage: npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--json]';
+  'usage: npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--scratch DIR] [--json]';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,6 +23,7 @@ const { values, positionals } = parseArgs({
     python: { type: 'string' },
     llamacpp: { type: 'string' },
     keep: { type: 'boolean', default: false },
+    scratch: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -52,6 +54,12 @@ function fail(message: string): never {
   process.exit(2);
 }
 
+async function scratchOf({ name }: Check): Promise<string> {
+  if (values.scratch === undefined) return mkdtemp(path.join(tmpdir(), `hone-verify-${name}-`));
+  await mkdir(values.scratch, { recursive: true });
+  return path.resolve(values.scratch);
+}
+
 async function runOne(check: Check, given: ReturnType<typeof inputs>): Promise<CheckResult> {
   const missing = check.needs.filter((need) => given[need] === undefined);
   if (missing.length > 0)
@@ -59,7 +67,7 @@ async function runOne(check: Check, given: ReturnType<typeof inputs>): Promise<C
       status: 'skipped',
       detail: `no ${missing.map((need) => `--${need}`).join(', ')}; not shown: ${check.shows}`,
     };
-  const scratch = await mkdtemp(path.join(tmpdir(), `hone-verify-${check.name}-`));
+  const scratch = await scratchOf(check);
   const log = (line: string): void => void process.stderr.write(`  ${check.name}: ${line}\n`);
   try {
     return await check.run({ ...given, scratch, log });
@@ -67,7 +75,7 @@ async function runOne(check: Check, given: ReturnType<typeof inputs>): Promise<C
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { status: 'failed', detail: text.split('\n').slice(0, 6).join(' | ') };
   } finally {
-    if (values.keep) log(`kept ${scratch}`);
+    if (values.keep || values.scratch !== undefined) log(`kept ${scratch}`);
     else await rm(scratch, { recursive: true, force: true });
   }
 }

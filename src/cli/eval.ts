@@ -2,7 +2,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { HoneError } from '../core/index.js';
 import { type EvalResult, evaluate, evaluateSolver, type EvalTiming, writeResult } from '../evals/index.js';
 import type { Split, Task } from '../tasks/index.js';
-import { parseMethod, type Method } from '../thinking/index.js';
+import type { Method } from '../thinking/index.js';
 import { requireCapabilities } from '../engine/chat/index.js';
 import { type ChatModelOptions, localIdentity, type OpenedChatModel, usingChatModel } from './chat-model.js';
 import { Scratch } from './checkpoint-model.js';
@@ -11,6 +11,7 @@ import type { Io, JsonValue } from './io.js';
 import { type Asked, askedTask, type MeasureRequest, taskSettings } from './measure.js';
 import { resolveModel } from './model-source.js';
 import { looseObject } from './options.js';
+import { methodOf } from './sandbox.js';
 import { methodSolver, sameAnswer } from './solver.js';
 import { table } from './table.js';
 import { oneLine, percent } from './text.js';
@@ -53,7 +54,7 @@ export async function runEval(spec: string, options: EvalCommandOptions, io: Io)
       where: '--model',
       hint: 'Name a model folder with --model, or a server with --endpoint URL --model-name NAME.',
     });
-  const method = options.method === undefined ? undefined : parseMethod(options.method);
+  const method = options.method === undefined ? undefined : methodOf(options.method);
   const asked = await askedTask(spec, request);
   const plan = planOf(asked, options);
   refuseGreedyRepeats(plan);
@@ -116,7 +117,7 @@ async function evalMethod(
   options: EvalCommandOptions,
   io: Io,
 ): Promise<Found> {
-  const method = named ?? parseMethod('direct');
+  const method = named ?? methodOf('direct');
   const cache = options.cache ?? (options.out === undefined ? undefined : `${options.out}.cache`);
   const use = async (opened: OpenedChatModel): Promise<Found> => {
     requireCapabilities(opened.model, method.needs, `method ${method.name}`);
