@@ -31,8 +31,8 @@ const FINISHES: Readonly<Record<string, Finish>> = {
 
 /** A server that draws one answer, however many are asked for. */
 export class FewerAnswers extends ChatError {
-  constructor(where: string, given: number, asked: number) {
-    super('refused', `the server gave ${given} of ${asked} answers`, { where });
+  constructor(where: string, given: number, asked: number, lostTokens: number) {
+    super('refused', `the server gave ${given} of ${asked} answers`, { where, lostTokens });
   }
 }
 
@@ -58,6 +58,10 @@ export class Assembler {
     return [...this.#choices.values()].reduce((sum, choice) => sum + choice.chunks, 0);
   }
 
+  get #paidTokens(): number {
+    return this.#usage?.completionTokens ?? this.arrivedTokens;
+  }
+
   /** Every answer that was asked for has ended. */
   get complete(): boolean {
     const choices = [...this.#choices.values()];
@@ -76,7 +80,7 @@ export class Assembler {
    */
   finish(name: string): ChatReply {
     if (this.#choices.size === 0) throw new ChatError('empty', 'the reply holds no answer', { where: name });
-    if (this.#few) throw new FewerAnswers(name, this.#choices.size, this.#options.n);
+    if (this.#few) throw new FewerAnswers(name, this.#choices.size, this.#options.n, this.#paidTokens);
     if (!this.complete)
       throw new ChatError('cut', 'the reply broke off before its end', {
         where: name,

@@ -2,7 +2,7 @@ import { HoneError, RandomStream } from '../../core/index.js';
 import { type ChatMessage, type ChatTemplate, encodeChat, type ModelFolder } from '../../model/index.js';
 import type { Sample, SampleParams, Sampler, SampleRequest } from '../types.js';
 import { ChatError, interrupted, stopIfAborted } from './errors.js';
-import { joinPartial, opensThoughts, unfinishedTurn } from './openai.js';
+import { joinPartial, opensThoughts, unfinishedTurn } from './partial.js';
 import { splitReasoning } from './reasoning.js';
 import { StreamedChoice } from './streamed.js';
 import { tellReply } from './assemble.js';

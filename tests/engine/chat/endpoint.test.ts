@@ -93,6 +93,7 @@ describe('a server that draws one answer, whatever n says', () => {
     expect(new Set(choices.map(({ content }) => content)).size).toBe(3);
     expect(usage).toEqual({ promptTokens: 30, completionTokens: 15, estimated: false });
     expect(new Set(told)).toEqual(new Set([0, 1, 2]));
+    expect(model.spending).toMatchObject({ completionTokens: 15, lostTokens: 5, lostReplies: 1 });
     const before = server.requests.length;
     expect((await model.complete(request)).choices).toEqual(choices);
     expect(server.requests.length - before).toBe(3);
