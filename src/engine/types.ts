@@ -116,6 +116,11 @@ export interface SampleOptions {
   /** Called as sequences finish, for progress: how many have, of how many, and the tokens generated so far. */
   onProgress?: (done: number, total: number, tokens: number) => void;
   /**
+   * Called with every token as it is drawn: those of one sample in order, and all of them before the call resolves.
+   * `request` and `sample` are its place in the result.
+   */
+  onToken?: (request: number, sample: number, token: number) => void;
+  /**
    * Keep what was computed for these prompts and replies, as far as memory allows, for a `continueFrom` that begins
    * like one of them. An engine without such a cache ignores it.
    */

@@ -33,12 +33,15 @@ export {
 export {
   BENCHMARKS,
   benchmarkTask,
+  dataFolder,
+  fetchBenchmark,
   findAbsent,
   findBenchmark,
   listBenchmarks,
   ownTask,
   type Benchmark,
   type Dataset,
+  type FetchBenchmarkOptions,
   type Measured,
   type Protocol,
 } from './benchmarks/index.js';

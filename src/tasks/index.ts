@@ -3,6 +3,7 @@ export { ANSWER_RULES, extractAnswer, type AnswerPolicy, type AnswerRule, type E
 export { arithmeticTask, type ArithmeticOptions } from './arithmetic.js';
 export { benchmarkOf, fingerprint } from './benchmarks.js';
 export { calculate, calculatorTask, type CalculatorOptions } from './calculator.js';
+export * from './code/index.js';
 export { countdownTask, type CountdownOptions } from './countdown.js';
 export { datasetTask, gradeAnswer, type DatasetOptions, type DatasetReport, type DatasetTask } from './dataset.js';
 export { PROMPT_TEMPLATES, type PromptTemplate } from './templates/index.js';
