@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { messageOf, type Progress } from '../core/index.js';
 import { GEMM_SHAPES, type GemmRate, measureGemm } from '../engine/local/gemm.js';
+import { containmentOf, INSTALL_PYODIDE, pyodideFolder } from '../tasks/index.js';
 import { bytes } from './text.js';
 import { version } from './version.js';
 
@@ -103,6 +104,17 @@ async function engineFindings(progress: Progress): Promise<{ findings: Finding[]
   }
 }
 
+/** Which level holds for programs that a grader runs. */
+function codeFinding(): Finding {
+  const name = 'programs graded on tests';
+  if (pyodideFolder() === undefined)
+    return { level: 'note', name, text: 'pyodide is not installed: no program can be run', hint: INSTALL_PYODIDE };
+  const { level, why } = containmentOf();
+  if (level === 'attackers') return { level: 'ok', name, text: `contains attackers: ${why}` };
+  const hint = 'Install bubblewrap or allow user namespaces before running programs that you do not trust.';
+  return { level: 'note', name, text: `contains accidents only: ${why}`, hint };
+}
+
 /** Looks at the machine and runs a few matrix products (about two seconds). */
 export async function examine(folder: string, progress: Progress): Promise<DoctorReport> {
   const disk = await statfs(folder);
@@ -116,6 +128,7 @@ export async function examine(folder: string, progress: Progress): Promise<Docto
     memoryFinding(),
     diskFinding(freeDiskBytes, folder),
     ...engine.findings,
+    codeFinding(),
     { level: 'ok', name: 'also needed', text: 'nothing: no Python, no GPU, no browser' },
   ];
   return {

@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+import PQueue from 'p-queue';
 import { z } from 'zod';
 import { HoneError } from '../core/index.js';
 import {
@@ -104,12 +106,18 @@ export async function responsesCommand(options: ResponsesOptions, io: Io): Promi
     });
   const task = await loadTask(spec, looseObject(options.taskOption));
   const find = finder(task.problems(options.split, options.seed));
-  const graded: { id: string; verdict: Verdict }[] = [];
-  for (const { line, value } of readRows(file, responseSchema)) {
-    const problem = find(value, `${file}:${line}`);
-    const response = { text: value.response, tokens: new Int32Array(0), stopReason: value.stopReason };
-    graded.push({ id: problem.id, verdict: await task.grade(problem, response, { signal: io.signal }) });
-  }
+  const rows = readRows(file, responseSchema).map(({ line, value }) => ({
+    ...value,
+    problem: find(value, `${file}:${line}`),
+  }));
+  // Graders that start processes work on several at a time.
+  const queue = new PQueue({ concurrency: availableParallelism() });
+  const graded = await queue.addAll(
+    rows.map(({ problem, response: text, stopReason }) => async () => {
+      const response = { text, tokens: new Int32Array(0), stopReason };
+      return { id: problem.id, verdict: await task.grade(problem, response, { signal: io.signal }) };
+    }),
+  );
   report(graded, io);
 }
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { codeTaskOptions, humanEvalTask, mbppTask } from './code/index.js';
 import { arithmeticOptions, arithmeticTask } from './arithmetic.js';
 import { calculatorOptions, calculatorTask } from './calculator.js';
 import { countdownOptions, countdownTask } from './countdown.js';
@@ -54,6 +55,12 @@ const ENTRIES: readonly TaskEntry[] = [
   entry('path', 'procedural', 'find the way through a graph; lengths vary tenfold', pathOptions, pathTask),
   entry('gsm8k', 'dataset', 'grade-school word problems (needs data files)', presetOptions, gsm8kTask),
   entry('math', 'dataset', 'competition problems, MATH and MATH-500 (needs data files)', presetOptions, mathTask),
+  entry('humaneval', 'dataset', 'complete a Python function (needs data files)', codeTaskOptions, (options) =>
+    humanEvalTask(options),
+  ),
+  entry('mbpp', 'dataset', 'write a Python function (needs data files)', codeTaskOptions, (options) =>
+    mbppTask(options),
+  ),
   entry('jsonl', 'dataset', 'any JSONL file, with a mapping of its fields', datasetOptions, (options) =>
     datasetTask(options),
   ),

@@ -132,7 +132,7 @@ describe('bad input', () => {
 
   it.each([
     ['data that are not here', ['eval', 'aime25', '--data', 'nowhere'], /data not here: aime25/],
-    ['a benchmark that cannot be run', ['eval', 'livecodebench'], /grades none yet/],
+    ['a benchmark that cannot be run', ['eval', 'livecodebench'], /no reader/],
     ['a method that is none', ['eval', 'countdown', '--method', 'sfit'], /Did you mean sift/],
   ])('%s', async (_, args, said) => {
     const finished = await hone([...args, '--endpoint', 'http://127.0.0.1:1', '--model-name', 'x']);

@@ -3,10 +3,20 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { HoneError, nearest } from '../../core/index.js';
 import { parseRow, sha256 } from '../../formats/index.js';
-import { datasetTask, type DatasetOptions, type Problem, type Task } from '../../tasks/index.js';
+import {
+  datasetTask,
+  HUMANEVAL,
+  humanEvalTask,
+  MBPP,
+  mbppTask,
+  type DatasetOptions,
+  type Problem,
+  type Task,
+} from '../../tasks/index.js';
 import { ABSENT } from './absent.js';
 import { aime24, aime25 } from './aime.js';
 import { gpqaDiamond } from './gpqa.js';
+import { humaneval, mbpp } from './code.js';
 import { amc23, gsm8k, math500, minerva, olymmath, olympiadbench, omniMath } from './mathematics.js';
 import type { AbsentBenchmark, Benchmark, Protocol } from './types.js';
 
@@ -25,6 +35,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
   olymmath,
   omniMath,
   gpqaDiamond,
+  humaneval,
+  mbpp,
 ];
 
 /** Where a set of problems is from, for result files. */
@@ -85,6 +97,7 @@ export function benchmarkTask(benchmark: Benchmark, options: MeasureOptions = {}
       hint: `${benchmark.hub ? `hone eval fetch ${benchmark.name} gets it from the Hugging Face hub; or put` : 'Put'} the file there (source: ${benchmark.source}), or name its folder with --data or HONE_DATA.`,
     });
   const protocol = protocolOf(benchmark, options.protocol);
+  if (benchmark.kind === 'code') return codeMeasured(benchmark, file, options);
   const { prompt = benchmark.prompt, system, answer, maxTokens } = { maxTokens: benchmark.maxTokens, ...protocol };
   return measured({
     files: [file],
@@ -102,6 +115,24 @@ export function benchmarkTask(benchmark: Benchmark, options: MeasureOptions = {}
       ...options.options,
     },
   });
+}
+
+/** A benchmark of programs; of a dataset task's options it takes those that say how to ask. */
+function codeMeasured(benchmark: Benchmark, file: string, { options = {} }: MeasureOptions): Measured {
+  const { prompt, system, format, maxTokens = benchmark.maxTokens, ...rest } = options;
+  const other = Object.keys(rest).find((name) => rest[name as keyof typeof rest] !== undefined);
+  if (other !== undefined)
+    throw new HoneError('usage', `${benchmark.name} has no such option`, {
+      where: other,
+      hint: 'Its answers are programs: it takes prompt, system, format and maxTokens.',
+    });
+  const [make, preset] = benchmark.name === 'humaneval' ? [humanEvalTask, HUMANEVAL] : [mbppTask, MBPP];
+  const asked = { ...(prompt === undefined ? {} : { prompt }), ...(system === undefined ? {} : { system }) };
+  return {
+    task: make({ test: file, maxTokens, ...(format === undefined ? {} : { format }), ...asked }),
+    dataset: { ...describe([file], benchmark.licence), source: benchmark.source },
+    prompt: prompt ?? preset.prompt,
+  };
 }
 
 function protocolOf(benchmark: Benchmark, name: string | undefined): (Protocol & { name: string }) | undefined {

@@ -21,6 +21,8 @@ export interface Protocol {
 export interface Benchmark {
   name: string;
   title: string;
+  /** `code`: answers are programs, graded on tests; default: answers are compared with the gold one. */
+  kind?: 'code';
   /** File in the data folder: JSONL with id, problem, answer. */
   file: string;
   /** Problems in it. */

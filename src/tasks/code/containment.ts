@@ -1,19 +1,29 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { GUEST_FLAGS, pythonImage, type Image } from './image.js';
 import { findOsSandbox, type OsSandboxes } from './os-sandbox.js';
 import type { Containment } from './types.js';
-import { join } from 'node:path';
 
 let found: OsSandboxes | undefined;
 
 /** The operating system's sandbox on this machine, looked for once. */
-export const osSandbox = (root: string): OsSandboxes => (found ??= findOsSandbox(root));
+export function osSandbox(): OsSandboxes {
+  if (found) return found;
+  const root = mkdtempSync(join(tmpdir(), 'hone-probe-'));
+  try {
+    return (found = findOsSandbox(root));
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
 
 const PERMISSION_FLAG = ['--permission', '--experimental-permission'].find((flag) =>
   process.allowedNodeEnvironmentFlags.has(flag),
 );
 
-/** Threads of Node and of V8 in one guest, with room; the user of the sandbox has no other processes. */
-const PROCESSES = 512;
+/** Threads of Node and of V8 in all guests together, with room: the kernel counts them by user. */
+const PROCESSES = 4096;
 
 function nodeCommand({ folder }: Image, args: readonly string[]): string[] {
   const permission = PERMISSION_FLAG ? [PERMISSION_FLAG, `--allow-fs-read=${folder}/*`] : [];
@@ -27,7 +37,7 @@ export async function guestCommand(
 ): Promise<{ command: string[]; env: Record<string, string> }> {
   const image = await pythonImage();
   const inner = nodeCommand(image, ['serve', role, String(memoryMegabytes)]);
-  const { sandbox } = osSandbox(image.root);
+  const { sandbox } = osSandbox();
   if (!sandbox) return { command: inner, env: {} };
   const plan = {
     readOnly: [process.execPath, image.folder],
@@ -35,13 +45,15 @@ export async function guestCommand(
     scratchMegabytes: 0,
     processes: PROCESSES,
   };
-  return { command: sandbox.wrap(inner, plan), env: { PATH: process.env.PATH ?? '/usr/bin:/bin:/usr/sbin:/sbin' } };
+  return { command: sandbox.wrap(inner, plan), env: toolPath() };
 }
 
+/** Where the sandbox's own tools are found; the program's environment says nothing else. */
+export const toolPath = (): Record<string, string> => ({ PATH: process.env.PATH ?? '/usr/bin:/bin:/usr/sbin:/sbin' });
+
 /** Which level holds for the embedded runner, and why. */
-export async function containmentOf(): Promise<Containment> {
-  const { root } = await pythonImage();
-  const { sandbox, missing } = osSandbox(root);
+export function containmentOf(): Containment {
+  const { sandbox, missing } = osSandbox();
   const inner = ['Python in WebAssembly', ...(PERMISSION_FLAG ? ["Node's permission model"] : [])].join(', ');
   if (sandbox) return { level: 'attackers', why: `${inner}, and ${sandbox.name}: no network, no files, no rights` };
   return { level: 'accidents', why: `${inner} alone; no sandbox of the operating system (${missing.join('; ')})` };

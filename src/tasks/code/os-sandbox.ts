@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, lstatSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** What a process in the sandbox sees of the machine, and may use. */
@@ -68,6 +67,7 @@ pivot_root . .old
 cd /
 /.tools/umount -l /.old
 /.tools/umount -l /proc
+unset PATH
 exec /.tools/setpriv $privileges --bounding-set=-all --inh-caps=-all --no-new-privs "$@"`;
 
 const limitsOf = ({ processes }: SandboxPlan): string[] => ['--core=0', '--nofile=64', `--nproc=${processes}`];
@@ -95,7 +95,15 @@ const bwrap: OsSandbox = {
     const linked = links().flatMap((path) => ['--symlink', readlinkSync(path), path]);
     const scratch =
       plan.scratchMegabytes > 0 ? ['--size', String(plan.scratchMegabytes * 2 ** 20), '--tmpfs', '/tmp'] : [];
-    const spaces = ['--unshare-all', '--unshare-user', '--die-with-parent', '--new-session', '--cap-drop', 'ALL'];
+    const spaces = [
+      '--unshare-all',
+      '--unshare-user',
+      '--die-with-parent',
+      '--new-session',
+      '--clearenv',
+      '--cap-drop',
+      'ALL',
+    ];
     const users = ['--uid', NOBODY, '--gid', NOBODY];
     const inner = ['bwrap', ...spaces, ...users, ...bound, ...linked, ...scratch, '--remount-ro', '/', '--chdir', '/'];
     return ['prlimit', ...limitsOf({ ...plan, processes: plan.processes + 8 }), ...inner, '--', ...command];
@@ -122,10 +130,7 @@ function works(sandbox: OsSandbox, root: string): string | undefined {
   return (stderr || stdout).trim().split('\n')[0] ?? 'no answer';
 }
 
-/** Whether the kernel lets this machine see /proc of children; processor time and memory are read there. */
-export const tellsUsage = (): boolean => existsSync('/proc/self/statm');
-
-export const isRoot = (): boolean => process.getuid?.() === 0;
+const isRoot = (): boolean => process.getuid?.() === 0;
 
 function candidates(): { sandbox: OsSandbox; tools: string[] }[] {
   const tools = ['unshare', 'mount', 'umount', 'pivot_root', 'setpriv', 'prlimit'];
@@ -148,9 +153,6 @@ export function findOsSandbox(root: string): OsSandboxes {
   }
   return { missing };
 }
-
-/** A folder on the machine's temporary file system: sandboxes mount over it, each for itself. */
-export const temporaryFolder = tmpdir;
 
 /** The first line of a small file under /proc; undefined: the process is gone. */
 export function procFile(path: string): string | undefined {
