@@ -193,7 +193,7 @@ export interface PretrainedCritic {
  * of held-out ones or its rounds are over (VC-PPO, arXiv 2503.01491; VAPO, arXiv 2504.05118 section 4.1). The policy is
  * not given to this function, and so cannot move.
  *
- * Where those papers start the critic from a reward model, `criticInit: 'policy'` starts it from the policy's body with a
+ * Where those papers start the critic from a reward model, `critic.init=policy` starts it from the policy's body with a
  * head of zero: pretraining then has to teach what a reward model would bring.
  */
 export async function pretrainCritic(options: PretrainCriticOptions): Promise<PretrainedCritic> {
