@@ -3,6 +3,7 @@ export {
   averageAtK,
   majority,
   mean,
+  pairedBootstrap,
   pairedDifference,
   passAtK,
   problemMean,

@@ -1,4 +1,4 @@
-import { mean, studentT95, variance, Z95 } from '../core/index.js';
+import { mean, RandomStream, studentT95, variance, Z95 } from '../core/index.js';
 
 export { mean, studentT95 };
 
@@ -122,4 +122,28 @@ export function pairedDifference(before_P: readonly number[], after_P: readonly 
   const value = mean(differences);
   const half = studentT95(differences.length - 1) * Math.sqrt(variance(differences) / differences.length);
   return { value, ci95: [value - half, value + half] };
+}
+
+/**
+ * Mean of after - before over the same problems, with a 95 % percentile bootstrap interval: problems are drawn with
+ * replacement, pairs kept together (Efron and Tibshirani 1993, chapter 13). It makes no assumption on how differences spread.
+ * @param before_P shares of right samples by problem. @param after_P the same problems in the same order.
+ * @throws RangeError when lengths differ or are below 2.
+ */
+export function pairedBootstrap(
+  before_P: readonly number[],
+  after_P: readonly number[],
+  { seed, resamples = 10_000 }: { seed: number; resamples?: number },
+): Estimate {
+  const Q = before_P.length;
+  if (Q !== after_P.length || Q < 2) throw new RangeError(`pairedBootstrap: ${Q} against ${after_P.length} problems`);
+  const differences = Float64Array.from(after_P, (after, i) => after - (before_P[i] as number));
+  const random = new RandomStream(seed, 'paired-bootstrap');
+  const means = Float64Array.from({ length: resamples }, () => {
+    let sum = 0;
+    for (let i = 0; i < Q; i++) sum += differences[Math.floor(random.next() * Q)] as number;
+    return sum / Q;
+  }).sort();
+  const quantile = (q: number): number => means[Math.round(q * (resamples - 1))] as number;
+  return { value: mean([...differences]), ci95: [quantile(0.025), quantile(0.975)] };
 }
