@@ -1,5 +1,16 @@
 import { LimitReached } from './limits.js';
 import { parseMaths } from './parser.js';
+import {
+  boxSpans,
+  formulas,
+  joins,
+  lastRun,
+  outsideOf,
+  percentAfter,
+  proseLength,
+  withoutDelimiters,
+  type Span,
+} from './spans.js';
 
 /** Where in a reply an answer may stand. */
 export type AnswerPlace =
@@ -91,16 +102,7 @@ const FINDERS: Readonly<Record<AnswerPlace, (text: string) => Hit | undefined>> 
   'last-number': lastNumber,
 };
 
-// ---- boxes ----
-
-/** One backslash, or two where a text has been escaped once too often; formfeed and backspace eat a letter. */
-const BOX = /(?:\\{1,2}|\u0008)(?:boxed|fbox|oxed)\s{0,8}\{/g;
-
-interface Span {
-  start: number;
-  end: number;
-  content: string;
-}
+// ---- boxes and formulas ----
 
 /** The last box, together with those before it that belong to the same answer: \boxed{1} and \boxed{2}. */
 function boxed(text: string): Hit | undefined {
@@ -117,71 +119,6 @@ function boxed(text: string): Hit | undefined {
   return { at: last.start, readings: [content + percentAfter(text, last.end)] };
 }
 
-/**
- * Boxes in order, the inner one of two nested ones, in one pass with a stack of open braces. A box that is never closed
- * ends with its line, and counts where no closed one follows.
- */
-function boxSpans(text: string): Span[] {
-  const spans: Span[] = [];
-  const open: ({ start: number; from: number } | undefined)[] = [];
-  let last: { start: number; from: number } | undefined;
-  for (const sign of text.matchAll(SIGN)) {
-    if (sign[0] === '{') open.push(undefined);
-    else if (sign[0] === '}') {
-      const box = open.pop();
-      if (box && !((spans.at(-1)?.start ?? -1) > box.start))
-        spans.push({ start: box.start, end: sign.index + 1, content: text.slice(box.from, sign.index) });
-    } else if (sign[0].endsWith('{') && sign[0].length > 2) {
-      last = { start: sign.index, from: sign.index + sign[0].length };
-      open.push(last);
-    }
-  }
-  if (last && last.start > (spans.at(-1)?.start ?? -1)) {
-    const end = lineEnd(text, last.from);
-    spans.push({ start: last.start, end, content: text.slice(last.from, end) });
-  }
-  return spans;
-}
-
-/** The opening of a box, an escaped character, a brace. */
-const SIGN = new RegExp(String.raw`${BOX.source}|\\[^]|[{}]`, 'g');
-/** Longest content of a box that is not closed. */
-const MAX_BOX = 20_000;
-
-function lineEnd(text: string, from: number): number {
-  const end = text.slice(from, from + MAX_BOX).search(/\n|\$(?=[\s.,]|$)/);
-  return end < 0 ? Math.min(text.length, from + MAX_BOX) : from + end;
-}
-
-/** Text between two boxes or formulas of one answer: "and", "or", a comma, next to nothing. */
-function joins(gap: string): boolean {
-  if (gap.length > 60 || /\n\s*\n/.test(gap)) return false;
-  const words = gap
-    .replace(/\\text(?:bf|rm)?\s*\{([^{}]*)\}/g, '$1')
-    .replace(/\\q?quad|\$|\\[()[\],;: ]|[\s*]/g, ' ')
-    .trim();
-  if (/^[^a-zA-Z]{0,10}$/.test(words) && !/[.!?]\s/.test(gap)) return true;
-  return words.length <= 30 && !/[.!?]\s/.test(words) && /(?:^|[\s,])(?:and|or)(?:$|[\s,])|,/i.test(words);
-}
-
-/** A percent sign or word behind a formula belongs to it. */
-function percentAfter(text: string, end: number): string {
-  return /^(?:\s|\$|\\[)\]])*(?:\\?%|percent(?:age)?\b|pct\b)/i.test(text.slice(end, end + 20)) ? ' \\%' : '';
-}
-
-// ---- formulas in $...$, \(...\), \[...\] ----
-
-const FORMULA =
-  /\$\$((?:[^$]|\\\$){1,4000}?)\$\$|(?<!\\)\$((?:[^$\n\\]|\\[^\n]){1,2000})\$|\\\(([^]{1,2000}?)\\\)|\\\[([^]{1,4000}?)\\\]/g;
-
-function formulas(text: string): Span[] {
-  return [...text.matchAll(FORMULA)].map((match) => ({
-    start: match.index,
-    end: match.index + match[0].length,
-    content: match[1] ?? match[2] ?? match[3] ?? match[4] ?? '',
-  }));
-}
-
 /** Length of text in which formulas are looked for. */
 const MATH_WINDOW = 6000;
 
@@ -190,31 +127,6 @@ function lastMath(text: string): Hit | undefined {
   const offset = Math.max(0, text.length - MATH_WINDOW);
   const run = lastRun(text.slice(offset));
   return run && { at: offset + run.at, readings: [run.content, ...(lastNumber(run.content)?.readings ?? [])] };
-}
-
-interface Run {
-  at: number;
-  end: number;
-  content: string;
-}
-
-function lastRun(text: string): Run | undefined {
-  const spans = formulas(text);
-  const last = spans.at(-1);
-  if (!last) return undefined;
-  const together = [last];
-  for (let index = spans.length - 2; index >= 0; index--) {
-    const span = spans[index] as Span;
-    if (!joins(text.slice(span.end, (together[0] as Span).start))) break;
-    together.unshift(span);
-  }
-  const content = together.map((span) => span.content).join(' , ') + percentAfter(text, last.end);
-  return { at: (together[0] as Span).start, end: last.end, content };
-}
-
-/** Text without the signs that open and close formulas; an escaped dollar stays. */
-export function withoutDelimiters(text: string): string {
-  return text.replace(/(?<!\\)\$/g, ' ').replace(/\\[()[\]]/g, ' ');
 }
 
 /** The whole reply, where it is an answer and nothing else: a bare expression, or formulas with joining words and units. */
@@ -229,12 +141,6 @@ function whole(text: string): Hit | undefined {
   if (!first && (outside.match(/[a-zA-Z]{3,}/g)?.length ?? 0) > 3) return undefined;
   return isReadable(withoutDelimiters(trimmed)) ? { at: 0, readings: [withoutDelimiters(trimmed)] } : undefined;
 }
-
-const outsideOf = (text: string, spans: readonly Span[]): string =>
-  spans.reduceRight((left, span) => `${left.slice(0, span.start)} ${left.slice(span.end)}`, text);
-
-/** Letters that are neither joining words nor percent. */
-const proseLength = (text: string): number => text.replace(/\b(?:and|or|percent|pct)\b|[\s,.;%\\]/gi, '').length;
 
 /** Whether a text is mathematics that is understood. */
 export function isReadable(text: string): boolean {

@@ -1,4 +1,4 @@
-import { DEFAULT_RULES, type CompareRules } from './compare.js';
+import { DEFAULT_RULES, type CompareRules } from './rules.js';
 import type { AnswerPlace, ThinkingRule } from './extract.js';
 
 /** A set of rules: where an answer may stand in a reply, and when it is the gold answer. docs/graders.md says why. */
