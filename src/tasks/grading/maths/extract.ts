@@ -37,17 +37,22 @@ export interface Found {
   place: AnswerPlace;
 }
 
-const CLOSE = '</think>';
+/** What closes a thought: the tag of R1, the mark of Sky-T1's system prompt, and DeepScaleR's separator. */
+const CLOSES = ['</think>', '<|end_of_thought|>', '###Response'];
 /** Longest text whose last lines are searched; marks further up are no final answer. */
 const MAX_TEXT = 200_000;
 
 /** What a reply says after its thoughts; undefined when they are not closed and have to be. */
 export function spokenPart(text: string, thinking: ThinkingRule): string | undefined {
   if (thinking === 'none') return text;
-  const close = text.lastIndexOf(CLOSE);
-  if (close >= 0) return text.slice(close + CLOSE.length);
+  const ends = CLOSES.map((mark) => (text.includes(mark) ? text.lastIndexOf(mark) + mark.length : -1));
+  const end = Math.max(...ends);
+  if (end >= 0) return text.slice(end);
   return thinking === 'required' ? undefined : text;
 }
+
+/** TeX takes the next sign where a box has no braces: \boxed 7. A number or word is meant as a whole. */
+const BARE_BOX = /\\boxed\s+(-?[\w.,]*\w)(?![{\\^_/])/g;
 
 /** Tokens of chat templates that some servers leave in the text. */
 const CHAT_TOKENS =
@@ -58,7 +63,9 @@ const CHAT_TOKENS =
  * stands last in the text wins.
  */
 export function findAnswer(text: string, places: readonly (readonly AnswerPlace[])[]): Found | undefined {
-  const said = (text.length > MAX_TEXT ? text.slice(-MAX_TEXT) : text).replace(CHAT_TOKENS, '');
+  const said = (text.length > MAX_TEXT ? text.slice(-MAX_TEXT) : text)
+    .replace(CHAT_TOKENS, '')
+    .replace(BARE_BOX, '\\boxed{$1}');
   for (const group of places) {
     let best: { at: number; found: Found } | undefined;
     for (const place of group) {
@@ -72,6 +79,10 @@ export function findAnswer(text: string, places: readonly (readonly AnswerPlace[
   return undefined;
 }
 
+/** "Answer:" in the languages of the multilingual benchmarks (MGSM and lighteval's). */
+const ANSWER_LABEL =
+  /(?:answer|réponse|antwort|respuesta|risposta|resposta|odpowiedź|cevap|ответ|відповідь|答案|答え|回答|정답|답|الإجابة|الجواب|उत्तर|คำตอบ)\s{0,4}(?:\*\*)?\s{0,4}[:：]/giu;
+
 interface Hit {
   at: number;
   readings: readonly string[];
@@ -83,7 +94,7 @@ const FINDERS: Readonly<Record<AnswerPlace, (text: string) => Hit | undefined>> 
   hash,
   'final-answer': (text) =>
     line(text, /final answer(?:\s+is)?\s*:?(?:\*\*|\s)*(?:the )?(?:final )?(?:answer is\s*:?)?/gi),
-  'answer-line': (text) => line(text, /answer\s{0,4}(?:\*\*)?\s{0,4}[:：]/gi),
+  'answer-line': (text) => line(text, ANSWER_LABEL),
   'answer-is': (text) =>
     line(
       text,
@@ -197,9 +208,17 @@ function readingsOf(region: string): string[] {
   readings.push(withoutDelimiters(whole), withoutDelimiters(sentence));
   const is = Math.max(sentence.lastIndexOf(' is '), sentence.lastIndexOf(' are '), sentence.lastIndexOf(' be '));
   if (is >= 0) readings.push(withoutDelimiters(sentence.slice(is + 4)));
+  const price = priceIn(sentence);
+  if (price !== undefined) readings.push(price);
   const number = lastNumber(sentence);
   if (number) readings.push(...number.readings);
   return readings;
+}
+
+/** The only amount of money in a sentence of prose: what is asked for, whatever other numbers stand there. */
+function priceIn(sentence: string): string | undefined {
+  const prices = [...sentence.matchAll(/\\?[$€£¥]\s?(\d[\d,]*(?:\.\d+)?)|(\d[\d,]*(?:\.\d+)?)\s?\\?[$€£¥]/g)];
+  return prices.length === 1 ? (prices[0]?.[1] ?? prices[0]?.[2]) : undefined;
 }
 
 /** Ways to read a gold answer: its box, its formulas where nothing but units and joining words is around them, the whole. */
@@ -208,12 +227,18 @@ export function goldReadings(gold: string): string[] {
   if (box) return [...box.readings, gold];
   const spans = formulas(gold);
   const run = lastRun(gold);
-  if (!run) return [withoutDelimiters(gold)];
+  if (!run) return [withoutDelimiters(gold), ...saidGold(gold)];
   const isProse = proseLength(outsideOf(gold, spans)) > 25;
   const joined = withoutDelimiters(gold);
   const coversAll = run.at === (spans[0] as Span).start;
   if (isProse) return [joined, run.content];
   return coversAll ? [run.content, joined] : [joined, run.content];
+}
+
+/** A gold answer that was written as a sentence: "the answer is 0.25 + 3". */
+function saidGold(gold: string): string[] {
+  const said = isReadable(gold) ? undefined : findAnswer(gold, [['final-answer'], ['answer-line'], ['answer-is']]);
+  return said?.readings.filter(isReadable).slice(0, 1) ?? [];
 }
 
 /** A last sentence of words that begins with "therefore" and has a number, but no formula, in it. */
@@ -234,7 +259,7 @@ function conclusion(text: string): Hit | undefined {
 
 const LETTER_MARKS: readonly RegExp[] = [
   /(?:answer|réponse|réponse finale|antwort|respuesta|答案)\s*(?:is|est|ist|es|是|为)?\s*[:：]?\s*(?:\*\*)?\(?([A-Z])\)?(?![a-zA-Z'])/giu,
-  /^\s*(?:\*\*)?\(?([A-Z])\)?(?:\*\*)?(?=[.,:;)。，、]|\s|$)/gmu,
+  /^\s*(?:\*\*)?\(?([A-Z])\)?(?:\*\*)?(?=[.,:;)。，、\p{sc=Han}]|\s|$)/gmu,
   /(?:^|[\s(*])([A-Z])(?=[\s).,:;*。，]|$)/gu,
 ];
 

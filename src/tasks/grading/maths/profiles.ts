@@ -102,7 +102,12 @@ const PROFILES: readonly MathsProfile[] = [
     places: [['letter']],
     compare: 'letter',
   },
-  { ...DEFAULT, name: 'bracket', source: 'EasyR1-style geometry rewards: the last [...]', places: [['bracket']] },
+  {
+    ...DEFAULT,
+    name: 'bracket',
+    source: 'EasyR1-style geometry rewards, AReaL geometry3k: the last [...], else as `default`',
+    places: [['bracket'], ...DEFAULT.places],
+  },
   {
     ...DEFAULT,
     name: 'last-number',

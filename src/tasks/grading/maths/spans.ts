@@ -55,6 +55,7 @@ export function joins(gap: string): boolean {
     .replace(/\\q?quad|\$|\\[()[\],;: ]|[\s*]/g, ' ')
     .trim();
   if (/^[^a-zA-Z]{0,10}$/.test(words) && !/[.!?]\s/.test(gap)) return true;
+  if (/\b(?:thus|but|so|then|not|therefore|hence|no|wait)\b/i.test(words)) return false;
   return words.length <= 30 && !/[.!?]\s/.test(words) && /(?:^|[\s,])(?:and|or)(?:$|[\s,])|,/i.test(words);
 }
 
