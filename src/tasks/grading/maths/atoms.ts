@@ -158,9 +158,17 @@ export abstract class AtomParser extends TokenReader {
     if (name === 'e' || name === 'i') return constant(name);
     const opens = this.is('sign', '(') && !this.peek().spaced;
     if (!opens) return symbol(name);
+    if (name === 'Gamma') return this.gamma();
     if (FUNCTION_LETTERS.test(name)) return call(`?${name}`, ...itemsOf(this.factorless()));
     const ofName = /^[A-Z]/.test(name) && this.peek(1).kind === 'letter' && this.peek(2).text === ')';
     return ofName || this.hasComma() ? call(`?${name}`, ...itemsOf(this.factorless())) : symbol(name);
+  }
+
+  /** Γ(n) = (n - 1)!, as SymPy prints factorials that it has simplified. */
+  private gamma(): MathNode {
+    const [argument, ...others] = itemsOf(this.factorless());
+    if (!argument || others.length > 0) throw new Unreadable('Gamma takes one argument');
+    return call('factorial', sum(argument, small(-1)));
   }
 
   /** Whether the round bracket that opens here holds a comma of its own: the arguments of a function. */
@@ -202,6 +210,7 @@ export abstract class AtomParser extends TokenReader {
     if (FRACTIONS.has(word)) return quotient(this.argument(), this.argument());
     if (word === 'binomial' || word === 'binom') return call('binomial', ...itemsOf(this.factorless()));
     if (word === 'Rational') return this.rational();
+    if (word === 'gamma' && this.is('sign', '(') && !this.peek().spaced) return this.gamma();
     if (['pi', 'oo', 'inf', 'infinity', 'infty'].includes(word)) return constant(word === 'pi' ? 'pi' : 'infinity');
     if (GREEK.has(word)) return this.named(word);
     throw new Unreadable(isUnitWord(word) ? `the unit ${word} without a value` : `the word ${word}`);

@@ -1,4 +1,15 @@
-import { call, negate, power, product, quotient, small, sum, type MathNode, type RelationSign } from './ast.js';
+import {
+  call,
+  negate,
+  power,
+  product,
+  quotient,
+  small,
+  sum,
+  type MathNode,
+  type NodeOf,
+  type RelationSign,
+} from './ast.js';
 import { isWhole } from './atoms.js';
 import { BracketParser } from './brackets.js';
 import { cleanMaths } from './clean.js';
@@ -240,8 +251,8 @@ class Parser extends BracketParser {
       case 'letter':
         return !(isSet && /^[uU]$/.test(text));
       case 'number':
-        // Two numbers side by side are no product: `2 3` is a slip or a list.
-        return last !== undefined && last.kind !== 'number' && !isSet;
+        // Two numbers side by side are no product: `2 3` is a slip or a list. SymPy prints (-1) 3.
+        return last !== undefined && !isSet && (last.kind !== 'number' || this.followsNegativeBracket(last));
       case 'word':
         return (
           (FUNCTIONS.has(text)
@@ -258,6 +269,10 @@ class Parser extends BracketParser {
       default:
         return false;
     }
+  }
+
+  private followsNegativeBracket({ value }: NodeOf<'number'>): boolean {
+    return value.numerator < 0n && this.tokens[this.at - 1]?.text === ')';
   }
 
   /** A unit behind a value, in \text{} or as a word: 125 miles, 15\mbox{ cm}^2, 48 km/h. */
