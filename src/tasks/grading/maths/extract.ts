@@ -187,8 +187,8 @@ function line(text: string, mark: RegExp): Hit | undefined {
 
 function firstLine(text: string): string {
   const rest = text.replace(/^(?:\s|\*\*|:)+/, '');
-  // A displayed formula may go over several lines.
-  const display = /^(?:\$\$[^]*?\$\$|\\\[[^]*?\\\])/.exec(rest)?.[0];
+  // Displayed formulas may go over several lines, and several may follow each other.
+  const display = /^(?:(?:\$\$[^]*?\$\$|\\\[[^]*?\\\])[\s,;]*)+/.exec(rest)?.[0];
   const line = display ?? rest.slice(0, 4000).split('\n', 1)[0] ?? '';
   return line.replace(/\**\s*$/, '').replace(/\.?\s*I hope it is correct\.?.*$/i, '');
 }
