@@ -264,7 +264,7 @@ export abstract class AtomParser extends TokenReader {
     if (name === 'emptyset' || name === 'varnothing') return { kind: 'set', items: [] };
     if (name === 'begin') return this.nested(() => this.environment());
     if (name === 'mathbb') return symbol(`bb:${this.rawArgument()}`);
-    if (name === '$') return this.factor();
+    if (name === '$') return dollars(this.factor());
     if (name === 'color' || name === 'textcolor' || name === 'colorbox') return (this.rawArgument(), this.argument());
     if (FUNCTIONS.has(name) && !BIG_OPERATORS.has(name)) return this.functionCommand(name);
     if (BIG_OPERATORS.has(name)) return this.bigOperator(name);
@@ -333,6 +333,10 @@ export abstract class AtomParser extends TokenReader {
     return { kind: 'text', value: content };
   }
 }
+
+/** An amount of money; a plain $ may as well be the end of a formula, so that only \\$ says so. */
+export const dollars = (value: MathNode): MathNode =>
+  value.kind === 'quantity' ? value : { kind: 'quantity', value, unit: '$' };
 
 /** Arguments in a bracket: (a, b) gives two, (a) one. */
 export function itemsOf(node: MathNode): MathNode[] {

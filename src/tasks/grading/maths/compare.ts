@@ -130,6 +130,8 @@ export class Comparer extends RelationComparer {
 
   /** The degree sign may be left out, and degrees may be given as radians. */
   private angles(gold: MathNode, given: MathNode): boolean {
+    // 36 degrees are no 36 dollars.
+    if ([gold, given].some((side) => !['', 'deg', 'rad', 'radian', 'radians'].includes(unitText(side)))) return false;
     if (this.same(valueOf(gold), valueOf(given))) return true;
     const radians = (node: MathNode): MathNode =>
       unitText(node) === 'deg'

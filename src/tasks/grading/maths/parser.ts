@@ -10,7 +10,7 @@ import {
   type NodeOf,
   type RelationSign,
 } from './ast.js';
-import { isWhole } from './atoms.js';
+import { dollars, isWhole } from './atoms.js';
 import { BracketParser } from './brackets.js';
 import { cleanMaths } from './clean.js';
 import { isUnitWord, tokenize, type CommaReading } from './lexer.js';
@@ -311,7 +311,8 @@ class Parser extends BracketParser {
       else if (this.accept('sign', '%') || this.accept('command', '%') || this.accept('word', ...PERCENT_WORDS))
         value = { kind: 'quantity', value, unit: '%' };
       else if (this.accept('command', 'circ', 'degree') || this.accept('word', ...DEGREE_WORDS)) value = degrees(value);
-      else if (this.accept('sign', '$', '€', '£', '¥', '"', '`') || this.accept('command', '$')) continue;
+      else if (this.accept('command', '$')) value = dollars(value);
+      else if (this.accept('sign', '$', '€', '£', '¥', '"', '`')) continue;
       else return value;
     }
   }

@@ -3,7 +3,7 @@ import type { AnswerPlace, ThinkingRule } from './extract.js';
 
 /** A set of rules: where an answer may stand in a reply, and when it is the gold answer. docs/graders.md says why. */
 /** Counts changes of the maths grader that can change a verdict. */
-export const MATHS_GRADER_VERSION = 1;
+export const MATHS_GRADER_VERSION = 2;
 
 export interface MathsProfile {
   name: string;
