@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   answerSignal,
@@ -128,6 +129,20 @@ describe('signalGrader', () => {
   it('refuses two signals of one name', () => {
     expect(() => signalGrader({ score: a, correct: fixed('a', 1) })).toThrow(/two signals are called "a"/);
   });
+});
+
+it('is the formula that docs/signals.md shows', async () => {
+  const answer = answerSignal((of, response) => gradeAnswer(of, response));
+  const format = formatSignal(FORMATS['think-answer']);
+  const score = gate(format, weighted([1, answer], [-0.2, repetitionSignal(4)]), { otherwise: -0.2 });
+  const docs = readFileSync(new URL('../../../docs/signals.md', import.meta.url), 'utf8');
+  expect(docs).toContain(`formulaOf(score); // '${formulaOf(score)}'`);
+  const grade = signalGrader({ score, correct: answer, wellFormed: format, range: [-0.2, 1] });
+  expect(await grade(problem, reply('<think>2 + 3</think><answer>5</answer>'))).toMatchObject({
+    status: 'correct',
+    score: 1,
+  });
+  expect(await grade(problem, reply('5'))).toMatchObject({ status: 'correct', score: 0, components: { value: -0.2 } });
 });
 
 it('reads lengths, scripts and keywords off a response', async () => {

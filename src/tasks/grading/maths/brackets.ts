@@ -5,6 +5,10 @@ import { Unreadable } from './reader.js';
 
 const CLOSING: Readonly<Record<string, string>> = { lfloor: 'rfloor', lceil: 'rceil', lvert: 'rvert', lVert: 'rVert' };
 
+/** A row of a system, in contrast to one of a function by cases. */
+const isEquation = ([cell, ...others]: MathNode[]): boolean =>
+  others.length === 0 && cell?.kind === 'relation' && cell.signs.every((sign) => sign === '=');
+
 /** Everything that opens and closes: brackets, bars, sets, environments. What stands inside is the subclass's. */
 export abstract class BracketParser extends AtomParser {
   /** Inside |...| a bar closes; inside \{...\} a bar or colon ends the element. */
@@ -115,7 +119,8 @@ export abstract class BracketParser extends AtomParser {
     }
     if (MATRIX_ENVIRONMENTS.has(name))
       return name === 'vmatrix' ? call('det', { kind: 'matrix', rows }) : { kind: 'matrix', rows };
-    if (/^[dr]?cases$/.test(name)) return { kind: 'cases', rows };
+    if (/^[dr]?cases$/.test(name))
+      return rows.every(isEquation) ? { kind: 'list', items: rows.flat(), separator: ',' } : { kind: 'cases', rows };
     if (ROW_ENVIRONMENTS.has(name)) return { kind: 'list', items: rows.flat(), separator: ',' };
     throw new Unreadable(`the environment ${name}`);
   }

@@ -140,10 +140,13 @@ function lastMath(text: string): Hit | undefined {
   return run && { at: offset + run.at, readings: [run.content, ...(lastNumber(run.content)?.readings ?? [])] };
 }
 
+/** A sentence that ends or an announcement, before more text; the colon of a ratio (3 : 2) is none. */
+const SENTENCES = /[.!?]\s+\S|:\s+(?!\d)\S|(?<!\d\s?):\s+\S/;
+
 /** The whole reply, where it is an answer and nothing else: a bare expression, or formulas with joining words and units. */
 function whole(text: string): Hit | undefined {
   const trimmed = text.trim();
-  if (trimmed.length > 400 || /[.!?:]\s+\S/.test(trimmed) || /^(?:[a-zA-Z]{2,}|I)\s+[a-zA-Z]/.test(trimmed))
+  if (trimmed.length > 400 || SENTENCES.test(trimmed) || /^(?:[a-zA-Z]{2,}|I)\s+[a-zA-Z]/.test(trimmed))
     return undefined;
   const spans = formulas(trimmed);
   const [first] = spans;
