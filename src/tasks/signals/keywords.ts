@@ -57,9 +57,14 @@ export interface KeywordCounts {
  * @throws HoneError usage for a name that is no list.
  */
 export function reflectionKeywords(text: string, list: KeywordListName | KeywordList = 'still-3'): KeywordCounts {
-  const { classes } = typeof list === 'string' ? named(list) : list;
+  const { classes } = keywordList(list);
   const counts = Object.entries(classes).map(([name, words]): [string, number] => [name, occurrences(text, words)]);
   return { classes: Object.fromEntries(counts), total: counts.reduce((sum, [, count]) => sum + count, 0) };
+}
+
+/** The list of a name; a list of one's own as it is. @throws HoneError usage for a name that is no list. */
+export function keywordList(list: KeywordListName | KeywordList): KeywordList {
+  return typeof list === 'string' ? named(list) : list;
 }
 
 function named(name: KeywordListName): KeywordList {
