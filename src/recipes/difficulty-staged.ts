@@ -27,7 +27,7 @@ const STAGES = [
 
 /** In miniature the task's own knob stands for the pass rate: below and from its middle on. */
 const MINI_STAGES = [
-  stage('moderate', 12, { set: { maxTokens: 96 }, reset: false }),
+  stage('moderate', 6, { set: { maxTokens: 96 }, reset: false }),
   stage('hard, longer', null, { set: { 'loss.entropyBonus': 0, 'overlong.filter': true }, reset: false }),
 ];
 
@@ -78,6 +78,7 @@ export const difficultyStaged = defineRecipe({
     mini: {
       ...MINI_RL,
       updatesPerIteration: paper(1, `${PAPER} section 4.1: strictly on-policy`),
+      iterations: assumed(16, 'one update an iteration: more of them'),
       'optimizer.warmupUpdates': assumed(2, 'short runs'),
       'curriculum.stages': assumed(MINI_STAGES, 'length, truncation mask and entropy in stages; no pass rates at hand'),
     },

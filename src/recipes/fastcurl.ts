@@ -21,9 +21,9 @@ const STAGES = [
 
 /** The same in miniature: a third and two thirds of the longest responses first. */
 const MINI_STAGES = [
-  stage('short', 6, { data: { promptLength: 'short' }, set: { maxTokens: 64 } }),
-  stage('all', 8, { set: { maxTokens: 96 } }),
-  stage('long', 4, { data: { promptLength: 'long' } }),
+  stage('short', 3, { data: { promptLength: 'short' }, set: { maxTokens: 64 } }),
+  stage('all', 4, { set: { maxTokens: 96 } }),
+  stage('long', 2, { data: { promptLength: 'long' } }),
   stage('all again', null),
 ];
 

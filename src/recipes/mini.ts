@@ -6,7 +6,7 @@ const LAPTOP = 'sized for a laptop CPU and a model of about a million parameters
 
 /** Sizes of an RL run of a minute or two on a laptop CPU; objectives stay those of the recipe. */
 export const MINI_RL = {
-  iterations: assumed(24, LAPTOP),
+  iterations: assumed(12, LAPTOP),
   promptsPerIteration: assumed(32, LAPTOP),
   groupSize: assumed(8, LAPTOP),
   updatesPerIteration: assumed(2, `${LAPTOP}: more than one update makes more of each sample`),

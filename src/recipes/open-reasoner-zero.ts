@@ -66,6 +66,7 @@ export const orz = defineRecipe({
       ...MINI_RL,
       ...MINI_CRITIC,
       updatesPerIteration: paper(1, `${PAPER} section 3.1: strictly on-policy`),
+      iterations: assumed(16, 'one update an iteration: more of them'),
       'optimizer.warmupUpdates': assumed(2, 'short runs'),
       'critic.updatesPerIteration': assumed(4, 'more than the policy, as 12 to 1'),
       'critic.pretrain.iterations': assumed(1, 'a critic whose head is 0 says nothing in the few iterations there are'),

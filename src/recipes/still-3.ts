@@ -24,7 +24,7 @@ const GRPO = {
 const GROWING = [8192, 12288, 16384].map((maxTokens) =>
   stage(`${maxTokens / 1024}k`, null, { set: { maxTokens }, until: { truncatedBelow: 0.02 }, reset: false }),
 );
-const MINI_STAGES = [stage('64', 6, { set: { maxTokens: 64 }, reset: false }), stage('all', null, { reset: false })];
+const MINI_STAGES = [stage('64', 4, { set: { maxTokens: 64 }, reset: false }), stage('all', null, { reset: false })];
 const STAGES = [...GROWING, stage('20k', null, { reset: false })];
 
 /** RL on a base model (section 3.2). The factor study of section 3.1 is a sweep: docs/recipes.md. */
@@ -59,6 +59,7 @@ export const still3 = defineRecipe({
       ...MINI_RL,
       updatesPerIteration: paper(1, `${PAPER} section 3.2: on-policy`),
       temperature: paper(1.2, `${PAPER} Table 1`),
+      iterations: assumed(16, 'one update an iteration: more of them'),
       'optimizer.warmupUpdates': assumed(2, 'short runs'),
       'kl.placement': paper('loss', `${PAPER} Table 1`),
       'kl.coefficient': paper(0.001, `${PAPER} Table 1: from 0.001`),

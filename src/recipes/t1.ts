@@ -66,6 +66,7 @@ export const t1 = defineRecipe({
       groupSize: assumed(16, 'K as large as the budget allows'),
       temperature: paper(1.2, `${PAPER}: the best of 0.9, 1.1, 1.2, 1.3`),
       updatesPerIteration: assumed(1, 'on-policy'),
+      iterations: assumed(16, 'one update an iteration: more of them'),
       'optimizer.warmupUpdates': assumed(2, 'short runs'),
       oldLogprobs: assumed('trainer', 'min-p at a temperature: the sampler reports filtered logprobs alone'),
       'kl.reference.keep': assumed(0.9, 'an anchor that moves within the few iterations there are'),

@@ -20,7 +20,7 @@ const taskArguments = ({ taskOptions }: Start): string[] => taskOptions.flatMap(
 
 async function trainStart(ctx: CheckContext, start: Start): Promise<void> {
   const args = ['train', 'sft', '--model', 'tiny', '--task', start.task, ...taskArguments(start), ...start.warmStart];
-  await runOnce(ctx, `start-${start.name}`, [...args, '--style', 'search', '--threads', '1']);
+  await runOnce(ctx, `start-${start.name}`, [...args, '--threads', '1']);
   await evaluate(ctx, start, `start-${start.name}`);
 }
 

@@ -26,15 +26,15 @@ export const STARTS: readonly Start[] = [
     name: 'last-digit',
     task: 'last-digit',
     taskOptions: ['check=restate', 'giveUp=[70,4,4,4,4,4,4,3,3]'],
-    warmStart: ['--demonstrations', '4000', ...set('updates=500'), ...WARM_START],
+    warmStart: ['--style', 'search', '--demonstrations', '4000', ...set('updates=500'), ...WARM_START],
     maxTokens: 140,
   },
   {
-    name: 'path',
-    task: 'path',
-    taskOptions: ['hops=[1,6]', 'deadEnds=5'],
-    warmStart: [...set('updates=400'), ...WARM_START],
-    maxTokens: 64,
+    name: 'arithmetic',
+    task: 'arithmetic',
+    taskOptions: ['depth=2', 'operands=[0,5]', 'operators=+-', 'limit=10'],
+    warmStart: ['--style', 'plain', ...set('updates=300'), ...WARM_START],
+    maxTokens: 32,
   },
 ];
 
