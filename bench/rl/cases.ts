@@ -26,5 +26,5 @@ export function prompts(): string[] {
 export function reward(text: string): number {
   let letters = 0;
   for (const character of text) letters += Number(character >= 'a' && character <= 'm');
-  return letters / text.length;
+  return letters / Math.max(1, text.length);
 }
