@@ -12,7 +12,7 @@ import type { Bench, BenchOptions, BenchResult } from '../types.js';
 
 const THREADS = availableParallelism();
 const ROUNDS = 2;
-/** Responses in one of TRL's forward and backward passes: of 32, 64, 128 and 256 the fastest on two cores. */
+/** Responses in one of TRL's forward and backward passes. */
 const TRL_MICRO_BATCH = 64;
 /** The parts of an iteration; what they leave is idle. */
 const PARTS = ['sample_s', 'grade_s', 'forward_s', 'backward_s', 'optimizer_s'];
