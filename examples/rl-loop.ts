@@ -18,7 +18,7 @@ import { groupAdvantages, ppoClip, renderingOf, tokenWeights, type Rendering } f
 import { crossEntropy } from 'hone/sft';
 import { correct, defineTask, renderDemonstration, wrong, type Problem, type Task } from 'hone/tasks';
 
-const [iterations = 60, warmStart = 120] = process.argv.slice(2).map(Number);
+const [iterations = 60, warmStart = 40] = process.argv.slice(2).map(Number);
 const SEED = 0;
 const PROMPTS = 32;
 const GROUP = 8;

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
-import type { LocalEngine } from '../../src/engine/local/index.js';
+import type * as local from '../../src/engine/local/index.js';
 import type { ModelName } from '../engine/cases.js';
 import { Peer, startPeer } from '../engine/peer.js';
 import { median } from '../measure.js';
@@ -17,11 +17,9 @@ const TRL_MICRO_BATCH = 64;
 /** The parts of an iteration; what they leave is idle. */
 const PARTS = ['sample_s', 'grade_s', 'forward_s', 'backward_s', 'optimizer_s'];
 
-type LocalEngineRoom = typeof import('../../src/engine/local/index.js');
-
 /** The built engine: it computes in a thread of its own, as in every command, which sources cannot start. */
-async function builtEngine(): Promise<LocalEngine> {
-  const room = (await import(new URL('../../dist/engine/local/index.js', import.meta.url).href)) as LocalEngineRoom;
+async function builtEngine(): Promise<local.LocalEngine> {
+  const room = (await import(new URL('../../dist/engine/local/index.js', import.meta.url).href)) as typeof local;
   return room.createLocalEngine({ threads: THREADS });
 }
 
