@@ -33,7 +33,7 @@ const task: Task = defineTask({
   generate: (random) => ({ prompt: `${Array.from({ length: 4 }, () => random.nextInt(0, 9)).join(' ')}>` }),
   demonstrate: (problem) => ({ problem, response: sorted(problem.prompt) }),
   grade: async ({ prompt }, { text }) =>
-    text === sorted(prompt) ? correct(text, 'sorted') : wrong('not sorted', text),
+    text === sorted(prompt) ? correct(text, 'sorted') : wrong('not sorted', { extracted: text }),
 });
 const train = task.problems('train', SEED);
 
