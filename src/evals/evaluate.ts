@@ -28,6 +28,8 @@ export interface EvaluateOptions {
   split: Split;
   /** Problems; fewer when the split has fewer. */
   n: number;
+  /** Which problems instead, by index; each is sampled as it would be among the first n. */
+  indices?: readonly number[];
   /** Samples a problem. */
   k: number;
   /** 0 with k = 1: greedy. */
@@ -69,8 +71,10 @@ export async function evaluate(options: EvaluateOptions): Promise<EvalResult> {
   const { task, split, seed, k, progress = silentProgress } = options;
   checkOptions(options);
   const problemSeed = options.problemSeed ?? seed;
-  const problems = problemsOf(task, split, problemSeed, options.n);
-  const starts = problems.map((problem, index) => startOf(problem, index, options));
+  const source = task.problems(split, problemSeed);
+  const indices = options.indices ?? indicesOf(source, options.n);
+  const problems = indices.map((index) => source.at(index));
+  const starts = problems.map((problem, i) => startOf(problem, indices[i] as number, options));
   progress.phase(`sampling ${task.name}`, problems.length * k);
   const episodes_PG = await sampleAll(starts, options, progress);
   progress.phase(`grading ${task.name}`, problems.length * k);
@@ -121,9 +125,9 @@ function checkOptions({ n, k, temperature, maxTokens, gradingConcurrency = 1 }: 
     });
 }
 
-function problemsOf(task: Task, split: Split, seed: number, n: number): Problem[] {
-  const source = task.problems(split, seed);
-  return Array.from({ length: Math.min(n, source.size) }, (_, index) => source.at(index));
+/** Of the first n problems; fewer when there are fewer. */
+export function indicesOf({ size }: { size: number }, n: number): number[] {
+  return Array.from({ length: Math.min(n, size) }, (_, index) => index);
 }
 
 function startOf(problem: Problem, index: number, options: EvaluateOptions): EpisodeStart {

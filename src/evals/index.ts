@@ -1,4 +1,4 @@
-export { evaluate, type EvalResult, type EvaluateOptions } from './evaluate.js';
+export { evaluate, indicesOf, type EvalResult, type EvaluateOptions } from './evaluate.js';
 export {
   averageAtK,
   majority,
@@ -46,4 +46,5 @@ export {
   type Measured,
   type Protocol,
 } from './benchmarks/index.js';
+export { measurePassRates, type Indexed, type PassRateOptions, type PassRateResult } from './pass-rates.js';
 export { renderEvalReport } from './report.js';
