@@ -6,14 +6,11 @@ export { decided, nextRollouts, type Collected, type Collecting } from './collec
 export {
   evaluateCritic,
   monteCarloTargets,
-  pretrainCritic,
   trainCritic,
   valuesOf,
   type CriticClock,
   type CriticResponse,
   type GradedGroup,
-  type PretrainCriticOptions,
-  type PretrainedCritic,
   type TaughtResponse,
   type TrainCriticOptions,
 } from './critic.js';
