@@ -1,18 +1,8 @@
-import { join } from 'node:path';
-import { readFile } from 'node:fs/promises';
 import { HoneError } from '../../core/index.js';
-import {
-  loadTokenizer,
-  parseCriticConfig,
-  parseModelConfig,
-  toCriticConfig,
-  toHfConfig,
-  type ModelConfig,
-} from '../../model/index.js';
+import { loadTokenizer, toCriticConfig, toHfConfig } from '../../model/index.js';
 import type {
   AdapterSource,
   ModelInfo,
-  ModelSource,
   OpenModelOptions,
   OptimResult,
   OptimStep,
@@ -20,13 +10,14 @@ import type {
   SampleRequest,
 } from '../types.js';
 import { saveAdapter } from './adapter.js';
-import { Parameters } from './parameters.js';
+import type { Parameters } from './parameters.js';
 import type { Prefix } from './prefixes.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
 import type { BatchShape } from './llama/layer-graph.js';
 import { defaultTokensPerMicroBatch } from './micro-batches.js';
 import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
+import { criticWeights, folderWeights, noCriticAdapter, randomWeights } from './weights.js';
 
 export interface BackendOptions extends SessionOptions {
   /** Bound for the estimated memory of all training sessions of one model. */
@@ -338,71 +329,4 @@ function joined(a: Int32Array, b: Int32Array): Int32Array {
 
 function countOf(arrays: ReadonlyMap<string, Float32Array>): number {
   return [...arrays.values()].reduce((sum, { length }) => sum + length, 0);
-}
-
-function randomWeights({ config, seed, initStd }: Extract<ModelSource, { kind: 'random' }>): Promise<Parameters> {
-  const where = 'model config';
-  return Parameters.random(supported(parseModelConfig(config, where), where), seed, initStd);
-}
-
-function noCriticAdapter(): HoneError {
-  return new HoneError('usage', 'the local engine trains critics in full; this one is to get an adapter', {
-    where: 'adapter',
-    hint: 'Leave the adapter away for the critic; the policy may have one.',
-  });
-}
-
-async function criticWeights({ source, adapter }: OpenModelOptions): Promise<Parameters> {
-  if (adapter) throw noCriticAdapter();
-  if (source.kind === 'random') {
-    const where = 'model config';
-    const { config } = parseCriticConfig(source.config, where);
-    return Parameters.randomCritic(supported(config, where), source.seed, source.initStd);
-  }
-  const file = join(source.path, 'config.json');
-  const { config, head } = parseCriticConfig(await readJsonFile(file), file);
-  return Parameters.loadCritic(supported(config, file), source.path, head);
-}
-
-async function folderWeights(path: string): Promise<Parameters> {
-  const file = join(path, 'config.json');
-  const config = withEosIds(parseModelConfig(await readJsonFile(file), file), await generationConfig(path));
-  return Parameters.load(supported(config, file), path);
-}
-
-/** The attention kernel of the sampling graph works on groups of sixteen channels. */
-function supported(config: ModelConfig, where: string): ModelConfig {
-  if (config.headDim % 16 === 0) return config;
-  throw new HoneError('input', `head_dim is ${config.headDim}; the local engine needs a multiple of 16`, {
-    where,
-    hint: 'Choose hidden_size and num_attention_heads so that their quotient is a multiple of 16.',
-  });
-}
-
-async function readJsonFile(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8'));
-  } catch (cause) {
-    throw new HoneError('input', 'is missing or is not JSON', {
-      where: file,
-      hint: 'Give a model folder (hone models import makes one).',
-      cause,
-    });
-  }
-}
-
-async function generationConfig(folder: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(join(folder, 'generation_config.json'), 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new HoneError('input', 'is not JSON', { where: join(folder, 'generation_config.json'), cause: error });
-  }
-}
-
-/** generation_config.json may name more end tokens than config.json; any of them ends a reply. */
-function withEosIds(config: ModelConfig, generation: unknown): ModelConfig {
-  const listed = (generation as { eos_token_id?: unknown } | null)?.eos_token_id;
-  const more = [listed].flat().filter((id): id is number => Number.isInteger(id));
-  return { ...config, eosIds: [...new Set([...config.eosIds, ...more])] };
 }
