@@ -20,6 +20,12 @@ export function codeRunnerContract(name: string, make: () => CodeRunner | Promis
       expect(result).toMatchObject({ outcome: 'finished', exitCode: 3, stdout: 'cba\n', stderr: 'aside\n' });
     });
 
+    it('has randomness, clocks and files of its own', async () => {
+      const code =
+        'import os, random, secrets, tempfile, time\nwith tempfile.TemporaryFile() as f: f.write(os.urandom(3))\nprint(random.Random().random() < 1, len(secrets.token_hex(2)), time.perf_counter() > 0)';
+      expect(await (await runner()).run({ code })).toMatchObject({ stdout: 'True 4 True\n', stderr: '' });
+    });
+
     it('tells an exception from an end', async () => {
       const result = await (await runner()).run({ code: 'def f():\n    return 1 / 0\nf()' });
       expect(result).toMatchObject({ outcome: 'exception', error: 'ZeroDivisionError: division by zero' });
@@ -63,6 +69,12 @@ export function codeRunnerContract(name: string, make: () => CodeRunner | Promis
       const spoil = 'import builtins\nbuiltins.print = None\nbuiltins.len = lambda x: 7';
       await (await runner()).run({ code: spoil });
       expect(await (await runner()).run({ code: 'print(len([]))' })).toMatchObject({ stdout: '0\n' });
+    });
+
+    it('keeps programs that run at the same time apart', async () => {
+      const made = await runner();
+      const results = await Promise.all([1, 2, 3, 4, 5].map((n) => made.run({ code: `print(${n})` })));
+      expect(results.map(({ stdout }) => stdout)).toEqual(['1\n', '2\n', '3\n', '4\n', '5\n']);
     });
 
     it('does not run what stands behind __main__ when it loads', async () => {

@@ -175,7 +175,7 @@ def _run_tests(request):
     space = {"__name__": "tests"}
     try:
         exec(compile(request["setup"], "<setup>", "exec"), space)
-        names = {request["entry"]} if request.get("entry") else _free_names(request["tests"], space)
+        names = request.get("names") or _free_names(request["tests"], space)
         space.update({name: _proxy(name) for name in names})
     except BaseException as error:
         return {"status": "unusable", "why": f"{type(error).__name__}: {error}"[:500]}
@@ -209,8 +209,8 @@ def _hone_seal():
     for name in list(sys.modules):
         if name.split(".")[0] in ("js", "pyodide_js", "pyodide", "_pyodide", "_pyodide_core", "micropip"):
             sys.modules[name] = None
-    gc.collect()
 
 linecache.cache.clear()
 gc.collect()
+gc.freeze()
 `;

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { z } from 'zod';
-import { usageOf, type Usage } from './usage.js';
+import { descendants, usageOf, type Usage } from './usage.js';
 import type { CodeLimits, LimitName } from './types.js';
 
 /** How a request to a guest ended. */
@@ -69,6 +69,7 @@ export class GuestProcess {
 
   async ask(request: Request): Promise<Answer> {
     if (this.#ended) return { kind: 'fault', why: 'the sandbox has ended' };
+    if (this.#current) throw new Error('a process that serves one request was given another');
     for (const stream of [this.#child, this.#child.stdout, this.#child.stderr, this.#child.stdin]) refer(stream, 'ref');
     const { body, stdin, limits } = request;
     const answer = this.#wait(request);
@@ -82,7 +83,12 @@ export class GuestProcess {
   }
 
   kill(): void {
+    if (this.#ended) return;
     this.#ended = true;
+    const { pid } = this.#child;
+    // The innermost first: what starts the sandbox may not take it along.
+    const inner = process.platform === 'linux' && pid !== undefined ? descendants(pid).slice(1).reverse() : [];
+    for (const child of inner) killQuietly(child);
     this.#child.kill('SIGKILL');
     this.#child.stdin?.destroy();
   }
@@ -173,6 +179,14 @@ export class GuestProcess {
     if (signal === 'SIGKILL' || code === 137) this.#settle({ kind: 'fault', why: 'the sandbox was killed' });
     else if (!this.#current?.request.body) this.#settle({ kind: 'fault', why: `the sandbox does not start: ${first}` });
     else this.#settle({ kind: 'limit', limit: limit ?? 'crash' });
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself, or belongs to another user namespace and dies with its parent.
   }
 }
 

@@ -147,9 +147,12 @@ export abstract class GuestRunner implements CodeRunner {
 
   /** A process that is ready, and the next one on its way. */
   async #take(): Promise<GuestProcess | { why: string }> {
-    const guest = await (this.#spare ?? this.start('program'));
+    const taken = this.#spare ?? this.start('program');
+    // Before anything is waited for: no two programs may get one process.
     this.#spare = this.start('program');
     this.#spare.catch(() => (this.#spare = undefined)); // Told by the call that needs it.
+    const waiting = await taken;
+    const guest = waiting.alive ? waiting : await this.start('program');
     const answer = await guest.ready;
     return answer === undefined ? guest : { why: answer.kind === 'fault' ? answer.why : 'the sandbox does not start' };
   }

@@ -97,6 +97,9 @@ async function startPython(require: NodeJS.Require, image: Record<string, unknow
   });
 }
 
+/** Globals that the interpreter reads while it runs: for its streams, os.urandom and the clock. */
+const READ_LATER = ['Buffer', 'crypto', 'performance'];
+
 /**
  * Cuts what a JavaScript object that is left within reach of Python could lead to: constructors (from which Function
  * is one step), and the globals that touch the machine.
@@ -105,9 +108,11 @@ function cutHost(): void {
   const functions = [() => 0, async () => 0, function* () {}, async function* () {}] as const;
   const prototypes: object[] = [...functions.map((f) => Object.getPrototypeOf(f) as object)];
   for (const name of Object.getOwnPropertyNames(globalThis)) {
-    const value = (globalThis as Record<string, unknown>)[name];
-    if (typeof value === 'function' && typeof value.prototype === 'object' && value.prototype !== null)
-      prototypes.push(value.prototype as object);
+    const { value, get } = Object.getOwnPropertyDescriptor(globalThis, name) as PropertyDescriptor;
+    // Node loads much of itself when these are first read (fetch, crypto, navigator): they go unread.
+    if (get && !READ_LATER.includes(name)) Reflect.deleteProperty(globalThis, name);
+    const { prototype } = (typeof value === 'function' ? value : {}) as { prototype?: unknown };
+    if (typeof prototype === 'object' && prototype !== null) prototypes.push(prototype);
   }
   for (const prototype of prototypes) {
     const own = Object.getOwnPropertyDescriptor(prototype, 'constructor');
@@ -197,7 +202,9 @@ async function serve(require: NodeJS.Require): Promise<void> {
       writeLine({ call });
       return read() ?? exit(0);
     });
-  else python.runPython('_hone_seal()');
+  // The first random bytes ask Node for its source of them, which is out of reach from here on.
+  python.runPython('os.urandom(1)');
+  if (process.argv[3] !== 'harness') python.runPython('_hone_seal()');
   cutHost();
   python.setInterruptBuffer(counter.buffer);
   writeLine({ ready: true });

@@ -10,8 +10,8 @@ export interface PythonTests {
   setup: string;
   /** Pieces of Python, in order; each passes if it raises nothing. */
   tests: readonly string[];
-  /** The one name that comes from the program; undefined: every name that the tests use and nobody defines. */
-  entry?: string;
+  /** The names that come from the program; undefined: every name that the tests use and nobody defines. */
+  names?: readonly string[];
 }
 
 /** `unusable`: the tests themselves do not run. */

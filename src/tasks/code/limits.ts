@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { CodeLimits } from './types.js';
 
-/** Ten times and more what the costliest reference solution of HumanEval and MBPP takes (docs/code-grading.md). */
+/** The costliest reference solution of HumanEval and MBPP (mbpp-123) takes between 30 and 100 million turns. */
 export const DEFAULT_CODE_LIMITS: CodeLimits = {
-  work: 30_000_000,
-  cpuSeconds: 10,
+  work: 100_000_000,
+  cpuSeconds: 20,
   wallSeconds: 60,
   outputBytes: 1_000_000,
 };

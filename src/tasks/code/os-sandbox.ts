@@ -40,7 +40,8 @@ const folders = (): string[] => LIBRARIES.filter((path) => existsSync(path) && !
 
 /**
  * Builds a file tree of read-only mounts in a memory file system of a namespace's own, makes it the root, lets go of the
- * old one, then gives up every right and starts the command. Arguments: root, scratch megabytes, the arguments of
+ * old one, then gives up every right and starts the command, which dies with its parent (a change of user takes that
+ * away, so it is asked for last). Arguments: root, scratch megabytes, the arguments of
  * setpriv, --, paths to mount, --, command.
  */
 const BUILD_ROOT = `set -e
@@ -49,9 +50,8 @@ privileges=
 while [ "$1" != -- ]; do privileges="$privileges $1"; shift; done; shift
 mount -t tmpfs -o size=1m,mode=0755,nosuid,nodev none "$root"
 bind() {
-  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root$(dirname "$2")"; : > "$root$2"; fi
-  mount --bind "$1" "$root$2"
-  mount -o remount,bind,ro,nosuid,nodev "$root$2"
+  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root\${2%/*}"; : > "$root$2"; fi
+  mount -o bind,ro,nosuid,nodev "$1" "$root$2"
 }
 while [ "$1" != -- ]; do
   if [ -L "$1" ]; then ln -s "$(readlink "$1")" "$root$1"; else bind "$1" "$1"; fi
@@ -68,7 +68,7 @@ cd /
 /.tools/umount -l /.old
 /.tools/umount -l /proc
 unset PATH
-exec /.tools/setpriv $privileges --bounding-set=-all --inh-caps=-all --no-new-privs "$@"`;
+exec /.tools/setpriv $privileges --pdeathsig KILL --bounding-set=-all --inh-caps=-all --no-new-privs "$@"`;
 
 const limitsOf = ({ processes }: SandboxPlan): string[] => ['--core=0', '--nofile=64', `--nproc=${processes}`];
 
@@ -83,7 +83,19 @@ function unshare(user: 'root' | 'self'): OsSandbox {
       const mounts = [...folders(), ...links(), ...plan.readOnly];
       const script = ['sh', '-c', BUILD_ROOT, 'sh', plan.root, String(plan.scratchMegabytes)];
       const limited = ['/.tools/prlimit', ...limitsOf(plan), ...command];
-      return ['unshare', ...spaces, ...script, ...privileges, '--', ...mounts, '--', ...limited];
+      return [
+        'setpriv',
+        '--pdeathsig',
+        'KILL',
+        'unshare',
+        ...spaces,
+        ...script,
+        ...privileges,
+        '--',
+        ...mounts,
+        '--',
+        ...limited,
+      ];
     },
   };
 }
@@ -121,7 +133,7 @@ console.log(seen.length + nets.length === 0 && !wrote ? 'contained' : JSON.strin
 `;
 
 function works(sandbox: OsSandbox, root: string): string | undefined {
-  const plan = { readOnly: [process.execPath], root, scratchMegabytes: 0, processes: 64 };
+  const plan = { readOnly: [process.execPath], root, scratchMegabytes: 0, processes: 4096 };
   const [program = '', ...args] = sandbox.wrap([process.execPath, '-e', PROBE], plan);
   const env = { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
   const { error, stdout, stderr } = spawnSync(program, args, { env, encoding: 'utf8', timeout: 20_000 });

@@ -36,6 +36,14 @@ const mbppRow = z.looseObject({
   test_imports: z.array(z.string()).default([]),
 });
 
+/** The functions of the reference that its tests call; one of them (mbpp-126) has the name of a function of Python's. */
+function calledNames(answer: string, tests: readonly string[]): string[] {
+  const defined = [...answer.matchAll(/^def[ \t]+(\w+)/gm)].map(([, name = '']) => name);
+  return defined.filter((name) => tests.some((test) => new RegExp(`\\b${name}[ \\t]*\\(`).test(test)));
+}
+
+const namesOf = (names: string[]) => (names.length === 0 ? {} : { names });
+
 export const MBPP: CodeDataset<z.output<typeof mbppRow>> = {
   name: 'mbpp',
   description: 'write a Python function that passes tests (MBPP, sanitized)',
@@ -47,7 +55,7 @@ export const MBPP: CodeDataset<z.output<typeof mbppRow>> = {
     id,
     text: problem,
     answer,
-    suite: { kind: 'asserts', imports, asserts: tests },
+    suite: { kind: 'asserts', imports, asserts: tests, ...namesOf(calledNames(answer, tests)) },
   }),
 };
 

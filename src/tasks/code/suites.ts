@@ -5,8 +5,16 @@ const text = z.string();
 
 /** How a data set writes its tests down. */
 export const testSuiteSchema = z.discriminatedUnion('kind', [
-  /** MBPP: assertions about functions of the program. `imports` run before them. */
-  z.strictObject({ kind: z.literal('asserts'), imports: z.array(text).default([]), asserts: z.array(text).min(1) }),
+  /**
+   * MBPP: assertions about functions of the program. `imports` run before them. `names`: which functions those are;
+   * default: every name in them that is neither Python's nor defined.
+   */
+  z.strictObject({
+    kind: z.literal('asserts'),
+    imports: z.array(text).default([]),
+    asserts: z.array(text).min(1),
+    names: z.array(text).min(1).optional(),
+  }),
   /** HumanEval: a function check(candidate) of assertions. */
   z.strictObject({ kind: z.literal('check'), setup: text.default(''), check: text, entry: text }),
   /** LiveCodeBench, TACO: arguments and results of one function, as JSON. */
@@ -34,12 +42,13 @@ def _plain(value):
 
 /** The suite as pieces of Python that run in the tests' interpreter. */
 export function pythonTests(suite: Exclude<TestSuite, OutputSuite>): PythonTests {
-  if (suite.kind === 'asserts') return { setup: suite.imports.join('\n'), tests: suite.asserts };
+  if (suite.kind === 'asserts')
+    return { setup: suite.imports.join('\n'), tests: suite.asserts, ...(suite.names ? { names: suite.names } : {}) };
   if (suite.kind === 'check')
-    return { setup: suite.setup, tests: [`${suite.check}\n\ncheck(${suite.entry})`], entry: suite.entry };
+    return { setup: suite.setup, tests: [`${suite.check}\n\ncheck(${suite.entry})`], names: [suite.entry] };
   const tests = suite.cases.map(
     (one) =>
       `assert _plain(${suite.entry}(*${pythonJson(one.arguments)})) == ${pythonJson(one.expected)}, "another result"`,
   );
-  return { setup: CALLS_SETUP, tests, entry: suite.entry };
+  return { setup: CALLS_SETUP, tests, names: [suite.entry] };
 }

@@ -9,7 +9,8 @@ export interface Usage {
 const PAGE = 4096;
 const TICKS_PER_SECOND = 100; // Fixed for user space on Linux.
 
-function descendants(pid: number): number[] {
+/** A process and what it has started, and so on; Linux alone. */
+export function descendants(pid: number): number[] {
   const children = procFile(`/proc/${pid}/task/${pid}/children`)?.trim() ?? '';
   const pids = children === '' ? [] : children.split(/\s+/).map(Number);
   return [pid, ...pids.flatMap(descendants)];
