@@ -117,6 +117,15 @@ describe('the stages of a configuration', () => {
     expect(() => set({ 'optimizer.lr': -1 })).toThrow(expect.objectContaining({ where: 'optimizer.lr' }) as Error);
   });
 
+  it('cannot shorten responses so far that a soft punishment, which follows the length of the run, never acts', () => {
+    const overlong = { soft: { enabled: true, maxTokens: 8, cacheTokens: 4, factor: 1 }, filter: false };
+    const run = config({ maxTokens: 8, overlong });
+    const set = (values: Stage['set']) => stageConfig(run, { set: values }, 'curriculum.stages.0');
+    expect(set({ maxTokens: 5 }).maxTokens).toBe(5);
+    expect(() => set({ maxTokens: 4 })).toThrow(expect.objectContaining({ where: 'overlong.soft.maxTokens' }) as Error);
+    expect(set({ maxTokens: 4, 'overlong.soft.maxTokens': 4, 'overlong.soft.cacheTokens': 1 }).maxTokens).toBe(4);
+  });
+
   it('need validations to see a plateau', async () => {
     const flat = stage('flat', { until: { iterations: null, plateau: { window: 2, slope: 0 }, truncatedBelow: null } });
     await expect(plan([flat])).rejects.toMatchObject({ where: 'curriculum.stages.0.until.plateau' });
