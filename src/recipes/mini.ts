@@ -31,6 +31,7 @@ export const MINI_RL = {
 /** The critic of such a run: a rate that lets it follow the policy. */
 export const MINI_CRITIC = {
   'critic.updatesPerIteration': assumed(2, 'as the policy'),
+  'critic.lossCoefficient': assumed(0.5, 'a quarter of the squared error: the clip to norm 1 acts less'),
   'critic.optimizer.lr': assumed(1e-3, LAPTOP),
   'critic.optimizer.beta2': assumed(0.99, 'short runs: a shorter memory'),
   'critic.optimizer.weightDecay': assumed(0, 'short runs'),

@@ -61,7 +61,7 @@ export const RL_OFF = {
   'critic.updatesPerIteration': noCritic(1),
   'critic.order': noCritic('before'),
   'critic.valueClip': noCritic(null),
-  'critic.lossCoefficient': noCritic(0.5),
+  'critic.lossCoefficient': noCritic(1),
   'critic.bootstrapTruncated': noCritic(false),
   'critic.pretrain.iterations': noCritic(0),
   'critic.pretrain.stopAtExplainedVariance': noCritic(null),

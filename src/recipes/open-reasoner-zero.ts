@@ -38,7 +38,7 @@ export const orz = defineRecipe({
     'critic.updatesPerIteration': paper(12, `${PAPER} section 3.1`),
     'critic.order': code('before', 'orz/ppo/trainer.py, colocated workers'),
     'critic.valueClip': code(0.2, `${SCRIPT}: value_clip`),
-    'critic.lossCoefficient': paper(0.5, `${PAPER} section 2: half of the squared error`),
+    'critic.lossCoefficient': paper(1, `${PAPER} section 2: half of the squared error`),
     'critic.pretrain.iterations': paper(0, `${PAPER}: not part of it`),
     'critic.freezePolicyIterations': paper(0, `${PAPER}: not part of it`),
     'critic.optimizer.lr': paper(5e-6, `${PAPER} section 3.1`),

@@ -36,7 +36,7 @@ export const ppo = defineRecipe({
     'critic.updatesPerIteration': assumed(16, 'as the policy'),
     'critic.order': assumed('after', 'not stated'),
     'critic.valueClip': assumed(0.2, 'PPO2; not stated'),
-    'critic.lossCoefficient': assumed(0.5, 'half of the squared error'),
+    'critic.lossCoefficient': assumed(1, 'half of the squared error'),
     'critic.pretrain.iterations': paper(0, PAPER),
     'critic.freezePolicyIterations': assumed(0, 'not stated'),
     'critic.optimizer.lr': paper(2e-6, PAPER),

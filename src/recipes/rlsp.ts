@@ -53,7 +53,7 @@ export const rlsp = defineRecipe({
     'critic.updatesPerIteration': code(4, `${SCRIPT}: train_batch_size 128`),
     'critic.order': assumed('before', 'not known'),
     'critic.valueClip': code(0.2, FRAMEWORK),
-    'critic.lossCoefficient': code(0.5, FRAMEWORK),
+    'critic.lossCoefficient': code(1, `${FRAMEWORK}: half of the squared error`),
     'critic.pretrain.iterations': code(0, SCRIPT),
     'critic.freezePolicyIterations': code(4, `${SCRIPT}: freezing_actor_steps`),
     'critic.optimizer.lr': code(2e-6, SCRIPT),

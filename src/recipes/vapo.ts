@@ -40,7 +40,7 @@ export const vapo = defineRecipe({
     'critic.updatesPerIteration': assumed(16, 'as the policy'),
     'critic.order': assumed('after', 'not stated'),
     'critic.valueClip': assumed(null, 'not stated'),
-    'critic.lossCoefficient': assumed(0.5, 'not stated; half of the squared error, as in ORZ'),
+    'critic.lossCoefficient': assumed(1, 'not stated; half of the squared error, as in ORZ'),
     'critic.pretrain.iterations': assumed(4, `${PAPER} section 5.1: 50 steps, read as updates at 16 an iteration`),
     'critic.pretrain.stopAtExplainedVariance': assumed(null, 'section 4.1: until it is satisfactory, without a number'),
     'critic.freezePolicyIterations': assumed(0, 'the pretraining is a phase of its own'),

@@ -39,7 +39,10 @@ const criticOptions = z
       .positive()
       .nullable()
       .describe('Values are cut to this distance from the values before the update, as in PPO2; null: not.'),
-    lossCoefficient: z.number().positive().describe('The value loss is multiplied by this.'),
+    lossCoefficient: z
+      .number()
+      .positive()
+      .describe('The value loss, half of the squared error, is multiplied by this.'),
     bootstrapTruncated: z
       .boolean()
       .describe('A truncated response is worth the value after its last token; false: it ends there.'),

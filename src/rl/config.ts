@@ -45,6 +45,11 @@ const IMPOSSIBLE: readonly [path: string, holds: (config: RlConfig) => boolean, 
     'must not exceed overlong.soft.maxTokens',
   ],
   [
+    'overlong.soft.maxTokens',
+    ({ maxTokens, overlong: { soft } }) => soft.enabled && maxTokens <= soft.maxTokens - soft.cacheTokens,
+    'no response of maxTokens comes near it: the soft punishment begins after maxTokens, so it never acts',
+  ],
+  [
     'environment.maxTokensPerTurn',
     (c) => (c.environment.maxTokensPerTurn ?? 0) > c.maxTokens,
     'must not exceed maxTokens, which bounds all turns together',

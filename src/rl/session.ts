@@ -84,13 +84,17 @@ async function planned(options: TrainRlOptions, config: RlConfig, progress: Prog
   return stretches;
 }
 
-/** Goes over to the stage that the next iteration belongs to; does nothing within a stage. */
+/**
+ * Goes over to the stage that the next iteration belongs to; does nothing within a stage. What was sampled ahead or carried
+ * over belongs to the problems and the options of the stage before, so the new one begins without it.
+ */
 export async function enterStage(session: Session): Promise<void> {
   const { course, options, models } = session;
   const { config, stage } = course.now;
   session.config = config;
   session.context = contextOf(options, course.now);
   if (!course.begins) return;
+  session.memory = { ...session.memory, carried: [], pending: undefined };
   if (stage?.resetReference && models.reference) await models.reference.copyFrom(models.policy);
   if (stage?.resetOptimizer) await models.policy.resetOptimizer();
 }

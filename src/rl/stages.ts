@@ -19,7 +19,7 @@ export interface Stretch {
 /** Options that are those of the whole run. */
 const OF_THE_RUN = [
   ...['iterations', 'curriculum', 'validation', 'checkpoint', 'control', 'advantage.kind'],
-  ...['critic.init', 'critic.pretrain', 'kl.placement', 'kl.reference'],
+  ...['critic.init', 'critic.pretrain', 'critic.freezePolicyIterations', 'kl.placement', 'kl.reference', 'monitors'],
 ];
 
 /**
@@ -55,11 +55,18 @@ function checkRules({ until: { plateau } }: Stage, { validation }: RlConfig, whe
 export function stageConfig(config: RlConfig, { set }: Pick<Stage, 'set'>, where: string): RlConfig {
   const changed = structuredClone(config) as object;
   for (const [path, value] of Object.entries(set)) {
-    if (OF_THE_RUN.some((fixed) => path === fixed || path.startsWith(`${fixed}.`)))
-      throw new HoneError('usage', `${path} is an option of the whole run`, { where: `${where}.set` });
+    const fixed = ofTheRun(path);
+    if (fixed !== undefined)
+      throw new HoneError('usage', `${fixed} is an option of the whole run`, { where: `${where}.set` });
     setAt(changed, path, value, where);
   }
   return parseRlConfig(changed);
+}
+
+/** The option of the whole run that a path is, lies in or holds; undefined: none. */
+function ofTheRun(path: string): string | undefined {
+  if (OF_THE_RUN.some((fixed) => path === fixed || path.startsWith(`${fixed}.`))) return path;
+  return OF_THE_RUN.find((fixed) => fixed.startsWith(`${path}.`));
 }
 
 function setAt(target: object, path: string, value: unknown, where: string): void {

@@ -56,6 +56,47 @@ describe('a run in stages', () => {
   });
 });
 
+/** A curriculum whose second stage has longer responses, over 4 iterations. */
+async function lengthens(changes: Partial<RlConfig>, breakAt?: number) {
+  const curriculum = { stages: [stage('short', { until: ends(2), set: { maxTokens: 1 } }), stage('long')] };
+  const run = await MemoryRun.create(7);
+  const config = rlConfig({ iterations: 4, curriculum, checkpoint: { every: 1, keep: 9 }, ...changes });
+  const common = { task: echoTask(), render: rendering, run, config };
+  if (breakAt !== undefined)
+    await trainRl({ ...common, policy: await openEchoPolicy(1), stopWhen: ({ iteration }) => iteration === breakAt });
+  const policy = await openEchoPolicy(breakAt === undefined ? 1 : 99);
+  await trainRl({ ...common, policy, resumeFrom: await run.latestCheckpoint() });
+  return run;
+}
+
+describe.each<[string, Partial<RlConfig>]>([
+  ['sampled ahead', { pipeline: { lag: 1, importanceCap: null } }],
+  [
+    'carried over',
+    {
+      promptsPerIteration: 1,
+      dynamicSampling: {
+        ...{ enabled: true, metric: 'accuracy', promptsPerBatch: 12, maxBatches: 0, excess: 'carry' },
+        onLimit: 'train',
+      },
+    },
+  ],
+])('what the stage before has %s', (_, changes) => {
+  it('is not trained on: the first iteration of a stage has its options', async () => {
+    const { metrics, rollouts } = await lengthens(changes);
+    const longest = (iteration: number) => Math.max(...rollouts.get(iteration)!.map(({ tokens }) => tokens));
+    expect([1, 2].map(longest)).toEqual([1, 1]);
+    expect(longest(3)).toBeGreaterThan(1);
+    expect(metrics[2]!['groups.age']).toBe(0);
+  });
+
+  it.each([1, 2, 3])('stopped after iteration %i, goes on bit for bit', async (breakAt) => {
+    const [whole, broken] = [await lengthens(changes), await lengthens(changes, breakAt)];
+    expect(broken.comparable()).toEqual(whole.comparable());
+    expect([...broken.rollouts]).toEqual([...whole.rollouts]);
+  });
+});
+
 describe('the stages of a configuration', () => {
   const problems = echoTask().problems('train', 1);
   const plan = (of: Stage[], changes: Partial<RlConfig> = {}) =>
@@ -70,7 +111,19 @@ describe('the stages of a configuration', () => {
     expect(() => set({ 'loss.__proto__.x': 1 })).toThrow(/no option/);
     expect(() => set({ iterations: 9 })).toThrow(/whole run/);
     expect(() => set({ 'checkpoint.every': 9 })).toThrow(/whole run/);
+    expect(() => set({ 'monitors.startKl': true })).toThrow(/whole run/);
+    expect(() => set({ 'critic.freezePolicyIterations': 2 })).toThrow(/whole run/);
+    expect(() => set({ advantage: { ...config().advantage, kind: 'gae' } })).toThrow(/advantage\.kind.*whole run/);
     expect(() => set({ 'optimizer.lr': -1 })).toThrow(expect.objectContaining({ where: 'optimizer.lr' }) as Error);
+  });
+
+  it('cannot shorten responses so far that a soft punishment, which follows the length of the run, never acts', () => {
+    const overlong = { soft: { enabled: true, maxTokens: 8, cacheTokens: 4, factor: 1 }, filter: false };
+    const run = config({ maxTokens: 8, overlong });
+    const set = (values: Stage['set']) => stageConfig(run, { set: values }, 'curriculum.stages.0');
+    expect(set({ maxTokens: 5 }).maxTokens).toBe(5);
+    expect(() => set({ maxTokens: 4 })).toThrow(expect.objectContaining({ where: 'overlong.soft.maxTokens' }) as Error);
+    expect(set({ maxTokens: 4, 'overlong.soft.maxTokens': 4, 'overlong.soft.cacheTokens': 1 }).maxTokens).toBe(4);
   });
 
   it('need validations to see a plateau', async () => {
