@@ -96,7 +96,11 @@ export async function enterStage(session: Session): Promise<void> {
   if (!course.begins) return;
   session.memory = { ...session.memory, carried: [], pending: undefined };
   if (stage?.resetReference && models.reference) await models.reference.copyFrom(models.policy);
-  if (stage?.resetOptimizer) await models.policy.resetOptimizer();
+  if (stage?.resetOptimizer) {
+    await models.policy.resetOptimizer();
+    // New moments need a warm-up again: its clock counts updates.
+    session.training.state.updates = 0;
+  }
 }
 
 function criticOf({ critic }: TrainRlOptions, { advantage }: RlConfig): TrainableModel | undefined {

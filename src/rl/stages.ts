@@ -51,7 +51,7 @@ function checkRules({ until: { plateau } }: Stage, { validation }: RlConfig, whe
   });
 }
 
-/** The options of a stage. @throws HoneError('usage') for a path that is no option, or one of the whole run. */
+/** The options of a stage; its `maxTokens` is at most the run's. @throws HoneError('usage') for a path that is no option, or one of the whole run. */
 export function stageConfig(config: RlConfig, { set }: Pick<Stage, 'set'>, where: string): RlConfig {
   const changed = structuredClone(config) as object;
   for (const [path, value] of Object.entries(set)) {
@@ -60,7 +60,8 @@ export function stageConfig(config: RlConfig, { set }: Pick<Stage, 'set'>, where
       throw new HoneError('usage', `${fixed} is an option of the whole run`, { where: `${where}.set` });
     setAt(changed, path, value, where);
   }
-  return parseRlConfig(changed);
+  const { maxTokens } = changed as RlConfig;
+  return parseRlConfig({ ...changed, maxTokens: Math.min(maxTokens, config.maxTokens) });
 }
 
 /** The option of the whole run that a path is, lies in or holds; undefined: none. */
