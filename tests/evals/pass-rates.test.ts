@@ -228,7 +228,7 @@ describe('two that write one file', () => {
     const out = await newFile();
     const beside = (name: string): string => path.join(path.dirname(out), `.rates.jsonl${name}`);
     await mkdir(beside('.lock'));
-    const { pid } = spawnSync('true');
+    const { pid } = spawnSync(process.execPath, ['--version']);
     await writeFile(beside('.lock-holder.json'), JSON.stringify({ pid, host: hostname(), started: '' }));
     expect(await measure(out)).toMatchObject({ written: 5 });
     expect(await readdir(path.dirname(out))).toEqual(['rates.jsonl']);
