@@ -6,6 +6,7 @@ import {
   type Indexed,
   measurePassRates,
   type PassRateResult,
+  usingPassRates,
 } from '../evals/index.js';
 import { loadTask, type Split, type Task } from '../tasks/index.js';
 import { parseMethod } from '../thinking/index.js';
@@ -46,12 +47,14 @@ export async function labelDifficulty(spec: string, options: LabelOptions, io: I
   const source = task.problems(options.split, options.seed);
   const n = options.n ?? (Number.isFinite(source.size) ? source.size : DEFAULT_PROBLEMS);
   const problems = indicesOf(source, n).map((index) => ({ index, problem: source.at(index) }));
-  const measure = (ask: Ask): Promise<PassRateResult> =>
-    measurePassRates({
-      ...{ problems, out: options.out, model: name, k: options.k, batch: options.batch, ask },
-      ...{ signal: io.signal, progress: io.progress },
-    });
-  const result = await (options.endpoint === undefined ? askLocal : askEndpoint)(task, options, io, measure);
+  const { signal, progress } = io;
+  const opened = { out: options.out, model: name, k: options.k, progress };
+  // Before the model, so that a file in use or one that does not fit ends here.
+  const result = await usingPassRates(opened, (file) => {
+    const measure = (ask: Ask): Promise<PassRateResult> =>
+      measurePassRates({ problems, file, batch: options.batch, ask, signal, progress });
+    return (options.endpoint === undefined ? askLocal : askEndpoint)(task, options, io, measure);
+  });
   report(result, name, options, io);
 }
 

@@ -46,5 +46,6 @@ export {
   type Measured,
   type Protocol,
 } from './benchmarks/index.js';
+export { usingPassRates, type PassRateFile, type PassRateFileOptions } from './pass-rate-file.js';
 export { measurePassRates, type Indexed, type PassRateOptions, type PassRateResult } from './pass-rates.js';
 export { renderEvalReport } from './report.js';

@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { HoneError, silentProgress, type Progress } from '../core/index.js';
-import { appendFileDurably, errorCode, formatJsonl, makeFolder, truncateFile } from '../formats/index.js';
-import { type DifficultyRow, type Problem, readPassRates } from '../tasks/index.js';
+import { silentProgress, type Progress } from '../core/index.js';
+import type { Problem } from '../tasks/index.js';
 import { stopIfAsked } from './grade.js';
+import type { PassRateFile } from './pass-rate-file.js';
 import type { EvalRow } from './summary.js';
 
 /** A problem of a task and its index there. */
@@ -14,15 +12,11 @@ export interface Indexed {
 
 export interface PassRateOptions {
   problems: readonly Indexed[];
-  /** JSONL of {@link DifficultyRow}; rows that are there stay, and their problems are not asked for this model again. */
-  out: string;
-  /** Name of the model in the rows. */
-  model: string;
-  /** Samples a problem. */
-  k: number;
+  /** Problems that it knows are not asked again; gets the others' rates. */
+  file: PassRateFile;
   /** Problems asked together, and written together. */
   batch: number;
-  /** Samples k answers to each problem and grades them. */
+  /** Samples `file.k` answers to each problem and grades them. */
   ask: (batch: readonly Indexed[]) => Promise<readonly EvalRow[]>;
   signal?: AbortSignal;
   progress?: Progress;
@@ -42,11 +36,11 @@ export interface PassRateResult {
 /**
  * Measures how often a model solves each problem, batch by batch. A batch is durable before the next one is asked, so an
  * interruption loses the batch under way at most, and the same call goes on from there.
- * @throws HoneError('input') for a file with other rows; ('interrupted') when the signal fires.
+ * @throws HoneError('interrupted') when the signal fires.
  */
 export async function measurePassRates(options: PassRateOptions): Promise<PassRateResult> {
-  const { problems, out, model, batch, progress = silentProgress } = options;
-  const known = await knownRates(out, model, progress);
+  const { problems, file, batch, progress = silentProgress } = options;
+  const { known, model } = file;
   const open = distinct(problems).filter(({ problem }) => !known.has(problem.id));
   const result: PassRateResult = { rates: [], known: 0, written: 0, unmeasured: [] };
   for (const { problem } of distinct(problems)) {
@@ -64,78 +58,30 @@ export async function measurePassRates(options: PassRateOptions): Promise<PassRa
   return result;
 }
 
-/** Procedural tasks can draw a problem twice. */
+/** Procedural tasks can draw a problem twice; the first counts, so that more problems change no rate of fewer. */
 function distinct(problems: readonly Indexed[]): Indexed[] {
-  return [...new Map(problems.map((item) => [item.problem.id, item])).values()];
+  const seen = new Set<string>();
+  return problems.filter(({ problem: { id } }) => !seen.has(id) && seen.add(id));
 }
 
 async function measureBatch(
   batch: readonly Indexed[],
-  { ask, out, model, k }: PassRateOptions,
+  { ask, file }: PassRateOptions,
   result: PassRateResult,
 ): Promise<void> {
   const rows = await ask(batch);
-  const measured: DifficultyRow[] = [];
+  const measured: { id: string; passRate: number }[] = [];
   for (const { problem } of batch) {
     const samples = rows.filter(({ problemId }) => problemId === problem.id);
     const failed = samples.find(({ verdict }) => verdict.status === 'no_verdict');
-    if (failed || samples.length < k)
+    if (failed || samples.length < file.k)
       result.unmeasured.push({ id: problem.id, reason: failed?.verdict.reason ?? 'not all samples came' });
-    else measured.push({ id: problem.id, model, k, passRate: meanScore(samples) });
+    else measured.push({ id: problem.id, passRate: meanScore(samples) });
   }
-  if (measured.length > 0) await appendFileDurably(out, formatJsonl(measured));
+  await file.append(measured);
   result.written += measured.length;
   result.rates.push(...measured.map(({ passRate }) => passRate));
 }
 
 const meanScore = (rows: readonly EvalRow[]): number =>
   rows.reduce((sum, { verdict }) => sum + verdict.score, 0) / rows.length;
-
-/** Rates of the model in the file, by problem; makes the folder where there is none. */
-async function knownRates(file: string, model: string, progress: Progress): Promise<Map<string, number>> {
-  await makeFolder(path.dirname(path.resolve(file)));
-  if (!(await mendEnd(file, progress))) return new Map();
-  const known = new Map<string, number>();
-  for (const [id, rates] of await readPassRates(file)) {
-    const rate = rates.get(model);
-    if (rate !== undefined) known.set(id, rate);
-  }
-  return known;
-}
-
-/** Takes a half-written last line off, which a kill leaves; @returns false when there is no file. */
-async function mendEnd(file: string, progress: Progress): Promise<boolean> {
-  const bytes = await readIfThere(file);
-  if (bytes === undefined) return false;
-  const whole = bytes.lastIndexOf(0x0a) + 1;
-  if (whole === bytes.length) return true;
-  if (isJson(bytes.subarray(whole).toString('utf8'))) await appendFileDurably(file, '\n');
-  else {
-    await truncateFile(file, whole);
-    progress.note(`the last line of ${file} was cut off by an interruption and is taken away`, 'warn');
-  }
-  return true;
-}
-
-async function readIfThere(file: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw new HoneError('usage', 'the file cannot be read', {
-      where: file,
-      hint: 'Choose another file with --out.',
-      cause: error,
-    });
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch (error) {
-    if (error instanceof SyntaxError) return false;
-    throw error;
-  }
-}

@@ -23,18 +23,24 @@ export type PassRates = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
 /**
  * Pass rates from a file.
+ * @param onRow sees each row and where it stands, `file:line`
  * @throws HoneError('input') at `file:line` for a row that does not fit, or a second row of the same problem and model
  */
-export async function readPassRates(file: string): Promise<PassRates> {
+export async function readPassRates(
+  file: string,
+  onRow: (row: DifficultyRow, where: string) => void = () => {},
+): Promise<PassRates> {
   const rates = new Map<string, Map<string, number>>();
   await readJsonl(file, difficultyRowSchema, {
-    onRow: ({ id, model, passRate }, line) => {
+    onRow: (row, line) => {
+      const { id, model, passRate } = row;
       const ofProblem = rates.get(id) ?? new Map<string, number>();
       if (ofProblem.has(model))
         throw new HoneError('input', `problem ${id} has a pass rate of ${model} already`, {
           where: `${file}:${line}`,
           hint: 'Keep one row for each problem and model.',
         });
+      onRow(row, `${file}:${line}`);
       rates.set(id, ofProblem.set(model, passRate));
     },
   });
