@@ -53,7 +53,11 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'grade responses, pairs of answers, or one pair with the reasons',
     load: () => import('./commands/grade.js'),
   },
-  { name: 'data', summary: 'check problems before training on them, and measure how hard they are', load: () => import('./commands/data.js') },
+  {
+    name: 'data',
+    summary: 'check problems before training on them, and measure how hard they are',
+    load: () => import('./commands/data.js'),
+  },
   { name: 'recipes', summary: 'list recipes and show their settings', load: () => import('./commands/recipes.js') },
   { name: 'runs', summary: 'list, show, compare and diff runs', load: () => import('./commands/runs.js') },
   { name: 'doctor', summary: 'what this machine can do', load: () => import('./commands/doctor.js') },

@@ -11,5 +11,4 @@ function sandbox(): CodeExecutor {
 }
 
 /** A method from text, with a sandbox where it runs programs. @throws HoneError('usage') as parseMethod does. */
-export const methodOf = (text: string): Method =>
-  parseMethod(text, runsPrograms(text) ? { executor: sandbox() } : {});
+export const methodOf = (text: string): Method => parseMethod(text, runsPrograms(text) ? { executor: sandbox() } : {});
