@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 
-const MAIN = path.resolve(import.meta.dirname, '../dist/cli/main.js');
+/** The built command line. */
+export const MAIN = path.resolve(import.meta.dirname, '../dist/cli/main.js');
 
 export interface Finished {
   /** Exit code; null when a signal ended the process. */
@@ -16,6 +17,8 @@ export interface RunOptions {
   cwd: string;
   /** Ends the process with SIGKILL after so many seconds. */
   killAfter?: number;
+  /** Ends it once this says so; asked every 10 ms. */
+  killWhen?: () => boolean;
   /** Sees every line of standard error. */
   onLine?: (line: string) => void;
 }
@@ -32,10 +35,13 @@ export function hone(args: readonly string[], options: RunOptions): Promise<Fini
   });
   const timer =
     options.killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), 1000 * options.killAfter);
+  const { killWhen } = options;
+  const watch = killWhen && setInterval(() => void (killWhen() && child.kill('SIGKILL')), 10);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
+      clearInterval(watch);
       resolve({ code, ...output, seconds: (performance.now() - started) / 1000 });
     });
   });

@@ -1,17 +1,18 @@
 /**
- * `npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--json]`
- * `--keep` leaves the folders of the checks (run folders, models) behind and says where.
+ * `npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--folder DIR] [--json]`
+ * `--keep` leaves the folders of the checks (run folders, models) behind and says where. With `--folder` they are DIR/NAME and
+ * stay there; a check that says so goes on from what it finds in it.
  * One line per check: `passed|failed|skipped: why`, with its numbers. Exit code 1 when a check failed, 2 on bad usage.
  */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Check, CheckContext, CheckResult } from './types.js';
 
 const USAGE =
-  'usage: npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--json]';
+  'usage: npm run verify -- list | NAME ... | all [--data DIR] [--smollm2 FILE] [--qwen DIR] [--python EXE] [--llamacpp DIR] [--keep] [--folder DIR] [--json]';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,6 +23,7 @@ const { values, positionals } = parseArgs({
     python: { type: 'string' },
     llamacpp: { type: 'string' },
     keep: { type: 'boolean', default: false },
+    folder: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -52,6 +54,13 @@ function fail(message: string): never {
   process.exit(2);
 }
 
+async function scratchFor({ name }: Check): Promise<string> {
+  if (values.folder === undefined) return mkdtemp(path.join(tmpdir(), `hone-verify-${name}-`));
+  const folder = path.resolve(values.folder, name);
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
+
 async function runOne(check: Check, given: ReturnType<typeof inputs>): Promise<CheckResult> {
   const missing = check.needs.filter((need) => given[need] === undefined);
   if (missing.length > 0)
@@ -59,7 +68,7 @@ async function runOne(check: Check, given: ReturnType<typeof inputs>): Promise<C
       status: 'skipped',
       detail: `no ${missing.map((need) => `--${need}`).join(', ')}; not shown: ${check.shows}`,
     };
-  const scratch = await mkdtemp(path.join(tmpdir(), `hone-verify-${check.name}-`));
+  const scratch = await scratchFor(check);
   const log = (line: string): void => void process.stderr.write(`  ${check.name}: ${line}\n`);
   try {
     return await check.run({ ...given, scratch, log });
@@ -67,7 +76,7 @@ async function runOne(check: Check, given: ReturnType<typeof inputs>): Promise<C
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { status: 'failed', detail: text.split('\n').slice(0, 6).join(' | ') };
   } finally {
-    if (values.keep) log(`kept ${scratch}`);
+    if (values.keep || values.folder !== undefined) log(`kept ${scratch}`);
     else await rm(scratch, { recursive: true, force: true });
   }
 }

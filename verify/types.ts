@@ -10,7 +10,7 @@ export interface CheckContext {
   python?: string;
   /** Folder whose node_modules holds node-llama-cpp with a prebuilt binary. */
   llamacpp?: string;
-  /** An empty folder of this check's own. */
+  /** A folder of this check's own: empty, but for what an earlier run left there with `--folder`. */
   scratch: string;
   /** A line of progress, on standard error. */
   log(line: string): void;

@@ -15,8 +15,9 @@ import {
   type TrainingCase,
 } from '../engine/cases.js';
 import { HoneModels, samplingRate, trainingRate } from '../engine/hone.js';
-import { Peer } from '../engine/peer.js';
+import { Peer, startPeer } from '../engine/peer.js';
 import { median } from '../measure.js';
+import { takeTurns, type Contender } from '../turns.js';
 import type { Bench, BenchOptions, BenchResult } from '../types.js';
 
 const THREADS = availableParallelism();
@@ -24,12 +25,6 @@ const ROUNDS = 5;
 const GEMM = 'best matrix product';
 /** The reference: what training of each model does most, and products large enough to reach the machine's best. */
 const REFERENCE_SHAPES = [...GEMM_SHAPES, [1024, 512, 1536], [1024, 576, 1536], [2048, 2048, 2048]] as const;
-
-/** Something that is timed once a round; `rate` is tokens a second (for the reference: GFLOP/s). */
-interface Contender {
-  label: string;
-  rate(): Promise<number>;
-}
 
 interface Peers {
   torch: Peer | undefined;
@@ -69,44 +64,6 @@ function samplingContenders(test: SamplingCase, models: HoneModels, { torch, lla
     ...(torch ? [{ label: torchLabel(label), rate: () => torch.rate(request) }] : []),
     ...(llamaCpp && test.llamaCpp ? [{ label: llamaCppLabel(label), rate: () => llamaCpp.rate(request) }] : []),
   ];
-}
-
-/** All contenders take turns, round by round, so that a slow spell of the machine hits all; the first is not counted. */
-async function takeTurns(
-  contenders: readonly Contender[],
-  rounds: number,
-  log: (line: string) => void,
-): Promise<Map<string, number[]>> {
-  const rates = new Map<string, number[]>(contenders.map(({ label }) => [label, []]));
-  for (let round = 0; round <= rounds; round++) {
-    const start = performance.now();
-    for (const { label, rate } of contenders) {
-      const found = await rate();
-      if (round > 0) rates.get(label)?.push(found);
-    }
-    const spent = ((performance.now() - start) / 1000).toFixed(0);
-    log(round === 0 ? `warmed up in ${spent} s` : `round ${round} of ${rounds}: ${spent} s`);
-  }
-  return rates;
-}
-
-/** The peer, or undefined after saying why there is none. */
-async function startPeer(
-  name: string,
-  option: string | undefined,
-  flag: string,
-  start: (option: string) => Promise<Peer>,
-  log: (line: string) => void,
-): Promise<Peer | undefined> {
-  try {
-    if (option === undefined) throw new Error(`no ${flag}`);
-    const peer = await start(option);
-    log(`${name} ${peer.version}`);
-    return peer;
-  } catch (error) {
-    log(`${name} skipped: ${error instanceof Error ? error.message : String(error)}`);
-    return undefined;
-  }
 }
 
 /** The model that llama.cpp runs: hone's own random weights, in half precision. */

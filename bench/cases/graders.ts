@@ -38,9 +38,8 @@ function varied(count: number): [string, string][] {
   });
 }
 
-/** Seconds of Math-Verify on the same pairs, in the Python that HONE_BENCH_PYTHON names; undefined without it. */
-function peerSeconds(pairs: readonly [string, string][]): number | undefined {
-  const python = process.env.HONE_BENCH_PYTHON;
+/** Seconds of Math-Verify on the same pairs; undefined without a Python that has it. */
+function peerSeconds(pairs: readonly [string, string][], python: string | undefined): number | undefined {
   if (python === undefined) return undefined;
   const script = path.join(import.meta.dirname, '..', '..', 'verify', 'peers', 'math_verify_speed.py');
   return Number(
@@ -52,20 +51,22 @@ function peerSeconds(pairs: readonly [string, string][]): number | undefined {
   );
 }
 
+/** Pairs that the peer grades too. */
+const PEER_PAIRS = 300;
+
 const bench: Bench = {
   name: 'graders',
-  measures:
-    'verdicts per second on MATH-like answers and plain numbers, against Math-Verify where HONE_BENCH_PYTHON has it',
-  run: (log) => {
-    const pairs = varied(600);
+  measures: 'verdicts per second on MATH-like answers and plain numbers, against Math-Verify with --python',
+  run: (log, { python }) => {
+    const pairs = varied(3000);
     compareAll(varied(60));
     const latencies = compareAll(pairs);
     const seconds = latencies.reduce((sum, { seconds: one }) => sum + one, 0);
     const slow = latencies.toSorted((a, b) => b.seconds - a.seconds);
     for (const { pair, seconds: one } of slow.slice(0, 10)) log(`${(one * 1e3).toFixed(2)} ms  ${pair.join('  ~  ')}`);
     const perNumber = median(Array.from({ length: 5 }, () => secondsForNumbers(50_000))) / 50_000;
-    const peer = peerSeconds(pairs.slice(0, 200));
-    const ours = latencies.slice(0, 200).reduce((sum, { seconds: one }) => sum + one, 0);
+    const peer = peerSeconds(pairs.slice(0, PEER_PAIRS), python);
+    const ours = latencies.slice(0, PEER_PAIRS).reduce((sum, { seconds: one }) => sum + one, 0);
     return Promise.resolve({
       ratios: {
         'plain number / MATH-like answer': seconds / pairs.length / perNumber,
@@ -76,8 +77,8 @@ const bench: Bench = {
         'plain numbers': `${Math.round(1 / perNumber)} verdicts/s`,
         'p99.9 latency': `${((slow[Math.floor(slow.length / 1000)]?.seconds ?? 0) * 1e3).toFixed(2)} ms`,
         ...(peer === undefined
-          ? { 'Math-Verify': 'not measured: HONE_BENCH_PYTHON is not set' }
-          : { 'Math-Verify': `${Math.round(200 / peer)} verdicts/s` }),
+          ? { 'Math-Verify': 'not measured: no --python' }
+          : { 'Math-Verify': `${Math.round(PEER_PAIRS / peer)} verdicts/s` }),
       },
     });
   },

@@ -50,3 +50,22 @@ export class Peer {
     this.child.stdin.end();
   }
 }
+
+/** The peer, or undefined after saying why there is none. */
+export async function startPeer(
+  name: string,
+  option: string | undefined,
+  flag: string,
+  start: (option: string) => Promise<Peer>,
+  log: (line: string) => void,
+): Promise<Peer | undefined> {
+  try {
+    if (option === undefined) throw new Error(`no ${flag}`);
+    const peer = await start(option);
+    log(`${name} ${peer.version}`);
+    return peer;
+  } catch (error) {
+    log(`${name} skipped: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}

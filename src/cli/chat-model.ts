@@ -1,6 +1,8 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { HoneError } from '../core/index.js';
 import {
+  type BudgetLimits,
+  CachedChatModel,
   type ChatModel,
   type ContinueMode,
   EndpointChatModel,
@@ -9,8 +11,9 @@ import {
   SamplerChatModel,
   type Spending,
 } from '../engine/chat/index.js';
+import type { TrainableModel } from '../engine/index.js';
 import { sha256 } from '../formats/index.js';
-import { createChatTemplate, loadChatTemplate, type ModelFolder } from '../model/index.js';
+import { createChatTemplate, loadChatTemplate, type ModelFolder, weightsHash } from '../model/index.js';
 import { Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
@@ -27,6 +30,8 @@ export interface ChatModelOptions {
   requestTimeout?: number;
   retries?: number;
   budgetTokens?: number;
+  budgetMoney?: number;
+  price?: Price;
   cache?: string;
   continue?: ContinueMode;
   template?: string;
@@ -49,6 +54,15 @@ export function withChatModel(command: Command): Command {
     )
     .addOption(new Option('--retries <n>', 'attempts after a failed one (default: 12)').argParser(wholeNumber(0)))
     .addOption(new Option('--budget-tokens <n>', 'stop when so many tokens are spent').argParser(wholeNumber(1)))
+    .addOption(
+      new Option('--budget-money <x>', 'stop when so much is spent; needs --price').argParser(numberIn(0, 1e9)),
+    )
+    .addOption(
+      new Option(
+        '--price <prompt,generated>',
+        'price of a million prompt and generated tokens, such as 0.15,0.6',
+      ).argParser(priceOf),
+    )
     .option('--cache <dir>', 'keep every reply here, and ask for none twice')
     .addOption(
       new Option('--continue <mode>', 'how the endpoint goes on from an unfinished turn').choices([
@@ -104,21 +118,19 @@ async function openEndpoint(options: ChatModelOptions, url: string, io: Io): Pro
       where: '--model-name',
       hint: `Name it with --model-name; ${url.replace(/\/$/, '')}/models lists what there is.`,
     });
+  const budget = budgetOf(options);
   const given: EndpointOptions = {
     ...{ url, model: modelName, concurrency: options.concurrency ?? 16, seed: options.seed },
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(options.requestTimeout === undefined ? {} : { timeout: options.requestTimeout }),
     ...(options.retries === undefined ? {} : { retry: { retries: options.retries } }),
-    ...(options.budgetTokens === undefined ? {} : { budget: { tokens: options.budgetTokens } }),
+    ...(budget === undefined ? {} : { budget }),
     ...(options.continue === undefined ? {} : { continueMode: options.continue }),
     ...(options.startsThinking ? { startsThinking: true } : {}),
     ...(options.template === undefined ? {} : { renderChat: await templateOf(options.template) }),
   };
   await new EndpointChatModel(given).check(io.signal);
-  const replies = cache === undefined ? undefined : await ReplyCache.open(cache);
-  if (replies && replies.size > 0) io.progress.note(`${replies.size} replies in ${cache}`);
-  if (replies && replies.damagedLines > 0)
-    io.progress.note(`${replies.damagedLines} unreadable lines in ${cache} are passed over`, 'warn');
+  const replies = cache === undefined ? undefined : await openCache(cache, io);
   const model = new EndpointChatModel(replies ? { ...given, cache: replies } : given);
   return {
     model,
@@ -127,6 +139,39 @@ async function openEndpoint(options: ChatModelOptions, url: string, io: Io): Pro
     weightsVersion: 0,
     spending: () => model.spending,
   };
+}
+
+type Price = NonNullable<BudgetLimits['prices']>;
+
+/** `0.15,0.6`: the price of a million prompt tokens, and of a million generated ones. */
+function priceOf(text: string): Price {
+  const [promptPerMillion = NaN, completionPerMillion = NaN, ...more] = text.split(',').map(Number);
+  if (more.length > 0 || !(promptPerMillion >= 0) || !(completionPerMillion >= 0))
+    throw new InvalidArgumentError('Give two numbers from 0, such as 0.15,0.6.');
+  return { promptPerMillion, completionPerMillion };
+}
+
+/** @throws HoneError('usage') for a limit in money without prices. */
+function budgetOf({ budgetTokens, budgetMoney, price }: ChatModelOptions): BudgetLimits | undefined {
+  if (budgetMoney !== undefined && price === undefined)
+    throw new HoneError('usage', 'a budget in money needs prices', {
+      where: '--budget-money',
+      hint: 'Say what a million prompt and generated tokens cost: --price 0.15,0.6.',
+    });
+  if (budgetTokens === undefined && price === undefined) return undefined;
+  return {
+    ...(budgetTokens === undefined ? {} : { tokens: budgetTokens }),
+    ...(budgetMoney === undefined ? {} : { money: budgetMoney }),
+    ...(price === undefined ? {} : { prices: price }),
+  };
+}
+
+async function openCache(folder: string, io: Io): Promise<ReplyCache> {
+  const replies = await ReplyCache.open(folder);
+  if (replies.size > 0) io.progress.note(`${replies.size} replies in ${folder}`);
+  if (replies.damagedLines > 0)
+    io.progress.note(`${replies.damagedLines} unreadable lines in ${folder} are passed over`, 'warn');
+  return replies;
 }
 
 async function templateOf(folder: string): Promise<NonNullable<EndpointOptions['renderChat']>> {
@@ -148,27 +193,43 @@ function usingLocal<T>(
   return Scratch.with(async (scratch) => {
     const warn = (line: string): void => io.progress.note(line, 'warn');
     const { source, folder } = await resolveModel(name, { scratch, warn });
+    const identity = await localIdentity(name, folder, plain);
+    const replies = options.cache === undefined ? undefined : await openCache(options.cache, io);
     return withEngine(options, async (engine) => {
       io.progress.phase('loading the model');
-      const sampler = await (await engine.openModel({ source })).liveSampler();
+      const trainable = await engine.openModel({ source });
+      const sampler = await trainable.liveSampler();
       const asked = plain ? plainFolder(folder) : folder;
-      return use({
-        model: new SamplerChatModel({ sampler, folder: asked, name, seed: options.seed }),
-        identity: localIdentity(name, folder, plain, sampler.weightsVersion),
-        concurrency: options.concurrency ?? 256,
-        weightsVersion: sampler.weightsVersion,
-        spending: () => undefined,
-      });
+      const made = new SamplerChatModel({ sampler, folder: asked, name, seed: options.seed, score: scorer(trainable) });
+      const { weights, template } = identity;
+      const model = replies ? new CachedChatModel({ model: made, cache: replies, key: { weights, template } }) : made;
+      try {
+        return await use({
+          ...{ model, identity: { ...identity }, concurrency: options.concurrency ?? 256 },
+          ...{ weightsVersion: sampler.weightsVersion, spending: () => undefined },
+        });
+      } finally {
+        await replies?.close();
+      }
     });
   });
 }
 
-function localIdentity(name: string, folder: ModelFolder, plain: boolean, version: number): Record<string, unknown> {
+/** log p of every token given those before it. */
+function scorer(model: TrainableModel): (tokens: Int32Array) => Promise<Float32Array> {
+  return async (tokens) => {
+    const datum = { input: tokens.slice(0, -1), target: tokens.slice(1), vectors: {} };
+    return (await model.forward([datum])).logprobs[0] as Float32Array;
+  };
+}
+
+/** Which model this is, by what it computes: the hash of its weights, not the name of its folder alone. */
+export async function localIdentity(name: string, folder: ModelFolder, plain: boolean) {
   return {
     model: name,
-    architecture: folder.config['model_type'],
+    architecture: String(folder.config['model_type']),
     engine: 'local',
-    weightsVersion: version,
+    weights: `sha256:${await weightsHash(folder.path)}`,
     template: plain || !folder.chatTemplate ? 'none' : `sha256:${sha256(folder.chatTemplate.source).slice(0, 16)}`,
   };
 }

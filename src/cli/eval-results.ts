@@ -1,5 +1,16 @@
 import path from 'node:path';
-import { compareResults, listBenchmarks, readResult, renderEvalReport, type ResultComparison } from '../evals/index.js';
+import { HoneError, nearest } from '../core/index.js';
+import {
+  BENCHMARKS,
+  compareResults,
+  dataFolder,
+  fetchBenchmark,
+  findBenchmark,
+  listBenchmarks,
+  readResult,
+  renderEvalReport,
+  type ResultComparison,
+} from '../evals/index.js';
 import { writeFileAtomic } from '../formats/index.js';
 import type { Io, JsonValue } from './io.js';
 import { table } from './table.js';
@@ -24,6 +35,24 @@ export function listCommand({ data }: { data?: string }, io: Io): void {
       )}`,
     );
   });
+}
+
+/** `hone eval fetch NAME`: the data of a benchmark, from the Hugging Face hub. */
+export async function fetchCommand(name: string, options: { data?: string; token?: string }, io: Io): Promise<void> {
+  const benchmark = findBenchmark(name);
+  if (!benchmark) {
+    const names = BENCHMARKS.filter(({ hub }) => hub).map((one) => one.name);
+    throw new HoneError('usage', `no benchmark is named "${name}"`, {
+      where: name,
+      hint: `Did you mean ${nearest(name, names)}? These can be fetched: ${names.join(', ')}.`,
+    });
+  }
+  const { token } = options;
+  const found = await fetchBenchmark(benchmark, dataFolder(options.data), {
+    ...{ progress: io.progress, signal: io.signal },
+    ...(token === undefined ? {} : { token }),
+  });
+  io.result({ ...found }, () => io.print(`${shellWord(found.file)}: ${found.rows} problems, licence ${found.licence}`));
 }
 
 /** `hone eval compare A B`: B against A, paired by problem, and what differs in the settings. */

@@ -2,15 +2,16 @@ import { stat, writeFile } from 'node:fs/promises';
 import { HoneError } from '../core/index.js';
 import { type EvalResult, evaluate, evaluateSolver, type EvalTiming, writeResult } from '../evals/index.js';
 import type { Split, Task } from '../tasks/index.js';
-import { parseMethod, type Method } from '../thinking/index.js';
+import type { Method } from '../thinking/index.js';
 import { requireCapabilities } from '../engine/chat/index.js';
-import { type ChatModelOptions, type OpenedChatModel, usingChatModel } from './chat-model.js';
+import { type ChatModelOptions, localIdentity, type OpenedChatModel, usingChatModel } from './chat-model.js';
 import { Scratch } from './checkpoint-model.js';
 import { withEngine } from './engine.js';
 import type { Io, JsonValue } from './io.js';
 import { type Asked, askedTask, type MeasureRequest, taskSettings } from './measure.js';
 import { resolveModel } from './model-source.js';
 import { looseObject } from './options.js';
+import { methodOf } from './sandbox.js';
 import { methodSolver, sameAnswer } from './solver.js';
 import { table } from './table.js';
 import { oneLine, percent } from './text.js';
@@ -53,7 +54,7 @@ export async function runEval(spec: string, options: EvalCommandOptions, io: Io)
       where: '--model',
       hint: 'Name a model folder with --model, or a server with --endpoint URL --model-name NAME.',
     });
-  const method = options.method === undefined ? undefined : parseMethod(options.method);
+  const method = options.method === undefined ? undefined : methodOf(options.method);
   const asked = await askedTask(spec, request);
   const plan = planOf(asked, options);
   refuseGreedyRepeats(plan);
@@ -104,7 +105,8 @@ async function evalLocal(asked: Asked, plan: Plan, options: EvalCommandOptions, 
         ...{ signal: io.signal, split: options.split, seed: options.seed, ...plan },
       });
     });
-    return { result, settings: { method: { name: 'direct' }, model: { model: options.model, engine: 'local' } } };
+    const model = await localIdentity(options.model as string, folder, isRaw(asked.task));
+    return { result, settings: { method: { name: 'direct' }, model } };
   });
 }
 
@@ -115,7 +117,7 @@ async function evalMethod(
   options: EvalCommandOptions,
   io: Io,
 ): Promise<Found> {
-  const method = named ?? parseMethod('direct');
+  const method = named ?? methodOf('direct');
   const cache = options.cache ?? (options.out === undefined ? undefined : `${options.out}.cache`);
   const use = async (opened: OpenedChatModel): Promise<Found> => {
     requireCapabilities(opened.model, method.needs, `method ${method.name}`);
@@ -145,9 +147,10 @@ function refuseGreedyRepeats({ k, temperature }: Plan): void {
 
 function noteSpending(spending: ReturnType<OpenedChatModel['spending']>, io: Io): void {
   if (spending === undefined) return;
-  const { requests, retries, lostReplies, lostTokens } = spending;
+  const { requests, retries, lostReplies, lostTokens, money } = spending;
   io.progress.note(
-    `${requests} requests, ${retries} of them again; ${lostReplies} replies cut off (${lostTokens} tokens paid and lost)`,
+    `${requests} requests, ${retries} of them again; ${lostReplies} replies cut off (${lostTokens} tokens paid and lost)` +
+      (money > 0 ? `; ${money.toFixed(4)} spent` : ''),
   );
 }
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import PQueue from 'p-queue';
 import { z } from 'zod';
-import { HoneError } from '../core/index.js';
+import { EXIT_CODES, HoneError } from '../core/index.js';
 import {
   agreementByKind,
   agrees,
@@ -16,6 +16,7 @@ import {
   type MathsVerdict,
   type Problem,
   type ProblemSource,
+  type Row,
   type Split,
   type Verdict,
 } from '../tasks/index.js';
@@ -30,7 +31,7 @@ const asJson = (value: unknown): JsonValue => JSON.parse(JSON.stringify(value)) 
 
 export function pairsCommand(file: string, options: { profile?: string }, io: Io): void {
   const asked = options.profile === undefined ? undefined : profileNamed(options.profile);
-  const graded = readRows(file, pairSchema).map(({ value: pair }) => ({ pair, verdict: gradePair(pair, asked) }));
+  const graded = rowsIn(file, pairSchema).map(({ value: pair }) => ({ pair, verdict: gradePair(pair, asked) }));
   const verdicts = graded.map(({ pair, verdict }) => ({
     id: pair.id,
     status: verdict.status,
@@ -106,7 +107,7 @@ export async function responsesCommand(options: ResponsesOptions, io: Io): Promi
     });
   const task = await loadTask(spec, looseObject(options.taskOption));
   const find = finder(task.problems(options.split, options.seed));
-  const rows = readRows(file, responseSchema).map(({ line, value }) => ({
+  const rows = rowsIn(file, responseSchema).map(({ line, value }) => ({
     ...value,
     problem: find(value, `${file}:${line}`),
   }));
@@ -160,28 +161,42 @@ export interface ValidateOptions {
   profile: string;
 }
 
+/** A row whose gold answer no response could match, or that has none. */
+interface UnusableRow {
+  where: string;
+  gold: string;
+  status: Verdict['status'];
+  reason: string;
+}
+
 export function validateCommand(file: string, { field, profile: name }: ValidateOptions, io: Io): void {
   const profile = profileNamed(name);
-  const schema = z.looseObject({ [field]: z.union([z.string(), z.number()]) });
-  const rows = readRows(file, schema);
-  const failures = rows
-    .map(({ line, value }) => ({ line, gold: String(value[field]) }))
-    .map((row) => ({ ...row, verdict: gradeMaths(row.gold, goldReply(row.gold, profile), { profile }) }))
-    .filter(({ verdict }) => verdict.status !== 'correct');
-  const listed = failures.map(({ line, gold, verdict }) => ({
-    where: `${file}:${line}`,
-    gold,
-    status: verdict.status,
-    reason: verdict.reason,
-  }));
-  io.result(asJson({ rows: rows.length, failures: listed }), () => {
-    for (const { where, gold, status, reason } of listed)
+  const rows = rowsIn(file, z.looseObject({}));
+  const failures = rows.flatMap(({ line, value }): UnusableRow[] => {
+    const [where, gold] = [`${file}:${line}`, value[field]];
+    if (typeof gold !== 'string' && typeof gold !== 'number')
+      return [{ where, gold: '', status: 'no_verdict', reason: `no text or number in the field "${field}"` }];
+    const { status, reason } = gradeMaths(String(gold), goldReply(String(gold), profile), { profile });
+    return status === 'correct' ? [] : [{ where, gold: String(gold), status, reason }];
+  });
+  if (rows.every(({ value }) => value[field] === undefined))
+    throw new HoneError('input', `no row has a field "${field}"`, {
+      where: file,
+      hint: `Name the field of the gold answer with --field; the first row has: ${Object.keys(rows[0]?.value ?? {}).join(', ')}.`,
+    });
+  io.result(asJson({ rows: rows.length, failures }), () => {
+    for (const { where, gold, status, reason } of failures)
       io.print(`${oneLine(where, 200)}: ${status} (${oneLine(reason)}): ${oneLine(gold)}`);
-    io.print(`${rows.length - listed.length} of ${rows.length} gold answers are found correct`);
+    io.print(`${rows.length - failures.length} of ${rows.length} gold answers are found correct`);
+    if (failures.length > 0)
+      io.print('No response could earn the reward of the rows above: mend them or leave them out.');
   });
-  if (failures.length === 0) return;
-  throw new HoneError('input', `${failures.length} gold answers are not found correct`, {
-    where: `${file}:${failures[0]?.line}`,
-    hint: 'Mend these rows or leave them out: no response could earn their reward.',
-  });
+  if (failures.length > 0) process.exitCode = EXIT_CODES.input;
+}
+
+/** Rows of a file that has some. */
+function rowsIn<T>(file: string, schema: z.ZodType<T>): Row<T>[] {
+  const rows = readRows(file, schema);
+  if (rows.length > 0) return rows;
+  throw new HoneError('input', 'has no rows', { where: file, hint: 'Give a JSONL file with one object a line.' });
 }

@@ -18,6 +18,8 @@ export interface Io {
   readonly width: number;
   /** Text for a person: standard output, or standard error under `--json`. Adds the line break. */
   print(text: string): void;
+  /** The same without a line break, for text that arrives in pieces. */
+  write(text: string): void;
   /** What the command found: the JSON line under `--json`; without, `human` prints it. */
   result(value: JsonValue, human: () => void): void;
   /** Everything on standard input, or undefined when a person sits at it. */
@@ -46,6 +48,7 @@ export function processIo(options: IoOptions): Io {
     width: Math.max(60, stream.columns ?? 100),
     progress,
     print: (text) => void stream.write(`${text}\n`),
+    write: (text) => void stream.write(text),
     result: (value, human) => {
       if (options.json) process.stdout.write(`${JSON.stringify(value)}\n`);
       else human();

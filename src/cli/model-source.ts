@@ -62,7 +62,7 @@ async function randomModel(
   const config = randomConfig(preset, await loadTokenizer(folder));
   await writeFile(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   return {
-    source: { kind: 'random', config, seed: random.seed, tokenizerPath: folder },
+    source: { kind: 'random', config, seed: random.seed, initStd: preset.initStd, tokenizerPath: folder },
     folder: await loadModelFolder(folder),
   };
 }

@@ -24,6 +24,11 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'train a model with a recipe (sft, grpo, dapo)',
     load: () => import('./commands/train.js'),
   },
+  {
+    name: 'sweep',
+    summary: 'train a recipe over a grid of settings and seeds',
+    load: () => import('./commands/sweep.js'),
+  },
   { name: 'resume', summary: 'go on with a run that was stopped', load: () => import('./commands/resume.js') },
   {
     name: 'eval',
@@ -48,7 +53,11 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'grade responses, pairs of answers, or one pair with the reasons',
     load: () => import('./commands/grade.js'),
   },
-  { name: 'data', summary: 'check a file of problems before training on it', load: () => import('./commands/data.js') },
+  {
+    name: 'data',
+    summary: 'check problems before training on them, and measure how hard they are',
+    load: () => import('./commands/data.js'),
+  },
   { name: 'recipes', summary: 'list recipes and show their settings', load: () => import('./commands/recipes.js') },
   { name: 'runs', summary: 'list, show, compare and diff runs', load: () => import('./commands/runs.js') },
   { name: 'doctor', summary: 'what this machine can do', load: () => import('./commands/doctor.js') },

@@ -97,7 +97,9 @@ export function again({ seed, quick, arm, armSeconds, threads }: QuickstartOptio
 
 function planFor({ quick, arm }: QuickstartOptions): QuickstartPlan {
   const plan = quickstartPlan(quick);
-  return arm === 'shuffled' ? { ...plan, rl: { ...plan.rl, control: { shuffledReward: true } } } : plan;
+  return arm === 'shuffled'
+    ? { ...plan, rl: { ...plan.rl, control: { ...plan.rl.control, shuffledReward: true } } }
+    : plan;
 }
 
 function afterWhat({ arm }: QuickstartOptions): string {

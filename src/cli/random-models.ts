@@ -8,16 +8,18 @@ export interface RandomPreset {
   kvHeads: number;
   mlp: number;
   maxContext: number;
+  /** Standard deviation of the random matrices; narrow models learn sooner from larger ones (experiments/LOG.md). */
+  initStd: number;
 }
 
 /** Sizes without the embedding, which follows from the task's alphabet. */
 export const RANDOM_PRESETS: Readonly<Record<string, RandomPreset>> = {
   /** 0.2M parameters: for tests and for trying a task file out. */
-  nano: { hidden: 64, layers: 2, heads: 2, kvHeads: 2, mlp: 192, maxContext: 512 },
+  nano: { hidden: 64, layers: 2, heads: 2, kvHeads: 2, mlp: 192, maxContext: 512, initStd: 0.1 },
   /** 0.85M parameters: learns the procedural tasks in minutes on two cores. */
-  tiny: { hidden: 128, layers: 4, heads: 4, kvHeads: 4, mlp: 384, maxContext: 512 },
+  tiny: { hidden: 128, layers: 4, heads: 4, kvHeads: 4, mlp: 384, maxContext: 512, initStd: 0.1 },
   /** 5.1M parameters: an hour rather than minutes. */
-  small: { hidden: 256, layers: 6, heads: 4, kvHeads: 4, mlp: 768, maxContext: 1024 },
+  small: { hidden: 256, layers: 6, heads: 4, kvHeads: 4, mlp: 768, maxContext: 1024, initStd: 0.02 },
 };
 
 /** `tiny` -> tiny, `random:small` -> small; undefined: not the name of a random model. @throws HoneError on an unknown preset. */
@@ -34,7 +36,7 @@ export function randomPreset(model: string): RandomPreset | undefined {
 
 /** The preset as a Hugging Face config.json for a vocabulary. */
 export function randomConfig(
-  preset: RandomPreset,
+  preset: Omit<RandomPreset, 'initStd'>,
   tokenizer: { vocabSize: number; bosId: number | undefined; eosIds: readonly number[]; padId: number | undefined },
 ): Record<string, unknown> {
   return {

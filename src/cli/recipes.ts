@@ -1,5 +1,5 @@
 import { HoneError } from '../core/index.js';
-import { listRecipes, type ResolvedRecipe, resolveRecipe } from '../recipes/index.js';
+import { diffRecipes, listRecipes, type ResolvedRecipe, type ResolvedValue, resolveRecipe } from '../recipes/index.js';
 import type { RlConfig } from '../rl/index.js';
 import type { SftConfig } from '../sft/index.js';
 import type { Io } from './io.js';
@@ -28,10 +28,10 @@ export function showCommand(name: string, { preset }: { preset: string }, io: Io
     { name, preset, method: recipe.method, system: recipe.system, values: values.map((value) => ({ ...value })) },
     () => {
       io.print(`${io.color.bold(recipe.name)}, preset ${preset}: ${recipe.title}\n${recipe.system}\n`);
-      const rows = values.map(({ path, value, status, source }) => [
+      const rows = values.map(({ path, value, status, source, unread }) => [
         path,
         oneLine(JSON.stringify(value)),
-        status,
+        unread ? 'not read' : status,
         source,
       ]);
       io.print(table(['setting', 'value', 'status', 'source'], rows, io));
@@ -41,6 +41,23 @@ export function showCommand(name: string, { preset }: { preset: string }, io: Io
         );
     },
   );
+}
+
+export function diffCommand(a: string, b: string, { preset }: { preset: string }, io: Io): void {
+  const { differing, same } = diffRecipes(a, b, preset);
+  const json = differing.map((row) => ({ path: row.path, a: { ...row.a }, b: { ...row.b } }));
+  io.result({ a, b, preset, same, differing: json }, () => {
+    const cell = ({ value, status }: ResolvedValue): string => `${oneLine(JSON.stringify(value))}  (${status})`;
+    if (differing.length > 0)
+      io.print(
+        table(
+          ['setting', a, b],
+          differing.map((row) => [row.path, cell(row.a), cell(row.b)]),
+          io,
+        ),
+      );
+    io.print(`${differing.length === 0 ? 'All' : `\n${differing.length} settings differ,`} ${same} are the same.`);
+  });
 }
 
 export interface TrainingChoice {

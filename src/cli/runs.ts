@@ -1,7 +1,10 @@
 import { HoneError } from '../core/index.js';
 import {
+  compareOverSeeds,
   compareRuns,
   diffRuns,
+  exportTensorboard,
+  groupBySettings,
   type Json,
   listRuns,
   type MetricsLine,
@@ -11,6 +14,7 @@ import {
   writeReport,
 } from '../runs/index.js';
 import type { Io } from './io.js';
+import { printOverSeeds } from './runs-over-seeds.js';
 import { table } from './table.js';
 import { oneLine, short } from './text.js';
 
@@ -77,9 +81,17 @@ function flatten(value: Json, path = ''): string[][] {
 const span = ({ first, last, min, max }: MetricSummary): string =>
   first === null ? '-' : `${short(first)} -> ${short(last)}  [${short(min)}, ${short(max)}]`;
 
-export async function compareCommand(paths: readonly string[], io: Io): Promise<void> {
+export async function compareCommand(
+  paths: readonly string[],
+  { seeds: metric }: { seeds?: string },
+  io: Io,
+): Promise<void> {
   if (paths.length < 2)
     throw new HoneError('usage', 'one run cannot be compared', { hint: 'Name two run folders or more.' });
+  if (metric !== undefined) {
+    const overSeeds = await compareOverSeeds(await groupBySettings(paths), metric);
+    return io.result(JSON.parse(JSON.stringify(overSeeds)) as Json, () => printOverSeeds(overSeeds, io));
+  }
   const comparison = await compareRuns(paths);
   const json = {
     ...comparison,
@@ -121,4 +133,12 @@ export async function diffCommand(a: string, b: string, io: Io): Promise<void> {
 export async function reportCommand(path: string, io: Io): Promise<void> {
   const file = await writeReport(path);
   io.result({ path: file }, () => io.print(`Wrote ${oneLine(file, 1000)}`));
+}
+
+export async function tensorboardCommand(path: string, io: Io): Promise<void> {
+  const written = await exportTensorboard(path);
+  io.result(written, () => {
+    io.print(`Wrote ${written.scalars} numbers of ${written.iterations} iterations: ${oneLine(written.path, 1000)}`);
+    io.print(`See them with: tensorboard --logdir ${oneLine(written.folder, 1000)}`);
+  });
 }

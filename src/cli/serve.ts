@@ -1,11 +1,13 @@
-import { type Answers, parseMethod, startServer, totals, withoutTiming } from '../thinking/index.js';
+import { type Answers, startServer, totals, withoutTiming } from '../thinking/index.js';
 import { requireCapabilities } from '../engine/chat/index.js';
 import { extractAnswer } from '../tasks/index.js';
 
 import { type ChatModelOptions, usingChatModel } from './chat-model.js';
 import type { Io } from './io.js';
+import { methodOf } from './sandbox.js';
 import { sameAnswer } from './solver.js';
 import { plainText } from './text.js';
+import { ThinkDisplay } from './think-display.js';
 
 export interface ServeCommandOptions extends Omit<ChatModelOptions, 'endpoint'> {
   upstream?: string;
@@ -24,7 +26,7 @@ const FREE_ANSWERS: Answers = { extract: (text) => extractAnswer(text)?.answer, 
 /** `hone serve`: runs until it is asked to stop. */
 export async function runServe(options: ServeCommandOptions, io: Io): Promise<void> {
   const { upstream, host, port, serveKey, maxRequests, grace, seed } = options;
-  const method = options.think === undefined ? undefined : parseMethod(options.think);
+  const method = options.think === undefined ? undefined : methodOf(options.think);
   const concurrency = options.concurrency ?? Math.max(16, maxRequests);
   const asked = { ...options, concurrency, ...(upstream === undefined ? {} : { endpoint: upstream }) };
   await usingChatModel(asked, io, async (opened) => {
@@ -63,22 +65,17 @@ export interface ThinkCommandOptions extends ChatModelOptions {
 /** `hone think`: one question, with what is thought on the way. */
 export async function runThink(asked: string, options: ThinkCommandOptions, io: Io): Promise<void> {
   const { temperature, topP, maxTokens, system, seed } = options;
-  const method = parseMethod(options.method);
+  const method = methodOf(options.method);
   await usingChatModel(options, io, async (opened) => {
     requireCapabilities(opened.model, method.needs, `method ${method.name}`);
     io.progress.end();
+    const display = new ThinkDisplay({ write: io.write, dim: io.color.dim });
     const thought = await method.run(
       { prompt: asked, ...(system === undefined ? {} : { system }) },
       {
         ...{ model: opened.model, seed, answers: FREE_ANSWERS, signal: io.signal },
         sampling: { temperature, maxTokens, ...(topP === undefined ? {} : { topP }) },
-        onEvent: (event) => {
-          if (event.type !== 'end' || io.json) return;
-          const { node, label } = event;
-          const ended = node.finish === 'length' ? ', cut off' : '';
-          io.print(io.color.dim(`-- ${label} (${node.completionTokens} tokens${ended})`));
-          io.print(`${io.color.dim(plainText(node.raw.trim()))}\n`);
-        },
+        ...(io.json ? {} : { onEvent: (event) => display.on(event) }),
       },
     );
     const cost = totals(thought.transcript);

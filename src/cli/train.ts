@@ -32,6 +32,7 @@ export interface TrainCommandOptions extends AdapterOptions {
   threads?: number;
   tokensPerMicroBatch?: number;
   samplingSlots?: number;
+  tensorboard: boolean;
 }
 
 export async function runTrain(recipe: string, options: TrainCommandOptions, io: Io): Promise<void> {
@@ -49,7 +50,7 @@ export async function runTrain(recipe: string, options: TrainCommandOptions, io:
       dataHashes: await hashesOf(settings, prepared.model.folder.path),
     };
     const policy = settings.training.checkpoint;
-    const run = await createRun({ path: out, manifest, policy, rolloutShare: 1 });
+    const run = await createRun({ path: out, manifest, policy, rolloutShare: 1, tensorboard: options.tensorboard });
     await finish(run, { out, task: settings.task?.spec }, io, () => train(run, prepared, io, undefined));
   });
 }
@@ -100,10 +101,17 @@ function defaultFolder(recipe: string, { task, data, seed }: TrainCommandOptions
   return path.join('runs', `${recipe}-${about}-${seed}`);
 }
 
-/** Files that decide what is trained on: the data file, a task file, and files that task options name. */
-function dataFiles({ data, task }: TrainSettings): string[] {
+/** Files that decide what is trained on: the data file, a task file, and files that task options and stages name. */
+function dataFiles(settings: TrainSettings): string[] {
+  const { data, task } = settings;
   const named = Object.values(task?.options ?? {}).filter((value) => typeof value === 'string');
-  return [data, task?.spec, ...named].filter((file) => typeof file === 'string');
+  return [data, task?.spec, ...named, ...measurements(settings)].filter((file) => typeof file === 'string');
+}
+
+/** Files of pass rates that stages of a curriculum choose problems by. */
+function measurements(settings: TrainSettings): (string | undefined)[] {
+  if (settings.method !== 'rl') return [];
+  return (settings.training.curriculum.stages ?? []).flatMap(({ data }) => [data.passRate?.file, data.level?.file]);
 }
 
 /** Of the data, and under an adapter of the base model, which no checkpoint holds. */

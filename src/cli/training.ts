@@ -1,14 +1,15 @@
 import path from 'node:path';
 import { HoneError } from '../core/index.js';
-import type { ModelInfo, TrainableModel } from '../engine/index.js';
+import type { EngineCapabilities, ModelInfo, TrainableModel } from '../engine/index.js';
 import { evaluate } from '../evals/index.js';
 import type { ModelFolder } from '../model/index.js';
 import { assertCapable, getRecipe } from '../recipes/index.js';
-import { renderingOf, trainRl, type Validation } from '../rl/index.js';
+import { engineNeeds, renderingOf, trainRl, type Validation } from '../rl/index.js';
 import { type CheckpointState, type Json, type MetricsLine, type Run, writeReport } from '../runs/index.js';
 import { trainSft } from '../sft/index.js';
 import { type HeldOut, holdOut, loadTask, type ProblemSource, type Task, validateTask } from '../tasks/index.js';
 import { checkpointModel, copySideFiles, exists, RUN_MODEL_FOLDER, type Scratch } from './checkpoint-model.js';
+import { openCritic } from './critic-model.js';
 import { withEngine } from './engine.js';
 import type { Io } from './io.js';
 import { baseFolder, type FolderOptions } from './model-folder.js';
@@ -109,7 +110,7 @@ export async function train(
   if (!(await exists(path.join(side, 'config.json')))) await copySideFiles(prepared.model.folder.path, side);
   const summary = await withEngine({ threads: prepared.settings.threads }, async (engine) => {
     const { adapter, tokensPerMicroBatch, samplingSlots } = prepared.settings;
-    assertCapable(getRecipe(run.manifest.recipe), engine, adapter === null ? [] : ['lora']);
+    assertCapable(getRecipe(run.manifest.recipe), engine, needsOf(prepared.settings));
     io.progress.phase('loading the model');
     const model = await engine.openModel({
       source: prepared.model.source,
@@ -118,7 +119,8 @@ export async function train(
       ...(samplingSlots === null ? {} : { samplingSlots }),
     });
     if (adapter !== null) io.progress.note(adapterLine(adapter, model.info));
-    return trainModel(model, run, prepared, io, resumeFrom);
+    const critic = await openCritic(engine, prepared.settings, prepared.model, run.manifest.seed);
+    return trainModel({ model, critic }, run, prepared, io, resumeFrom);
   });
   const { iterations, bestScore, lastMetrics } = summary;
   const { timing: _, ...metrics } = lastMetrics ?? { iteration: 0 };
@@ -127,13 +129,18 @@ export async function train(
   return summary;
 }
 
+function needsOf(settings: TrainSettings): (keyof EngineCapabilities)[] {
+  const lora = settings.adapter === null ? [] : (['lora'] as const);
+  return [...lora, ...(settings.method === 'rl' ? engineNeeds(settings.training) : [])];
+}
+
 function adapterLine({ rank, alpha }: AdapterSettings, { parameters, trainedParameters }: ModelInfo): string {
   const millions = (count: number): string => `${(count / 1e6).toPrecision(3)}M`;
   return `LoRA of rank ${rank}, alpha ${alpha}: ${millions(trainedParameters)} parameters trained, ${millions(parameters)} in all`;
 }
 
 async function trainModel(
-  model: TrainableModel,
+  { model, critic }: { model: TrainableModel; critic: TrainableModel | undefined },
   run: Run,
   { settings, task, data, heldOut, model: { folder } }: Prepared,
   io: Io,
@@ -149,6 +156,7 @@ async function trainModel(
   return trainRl({
     ...common,
     policy: model,
+    ...(critic && { critic }),
     task: rl,
     render: renderingOf(rl, folder),
     config: settings.training,

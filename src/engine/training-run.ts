@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HoneError, type Progress } from '../core/index.js';
+import { checkCompanionName, checkCompanions, loadModels, saveModels, type Companions } from './companions.js';
 import type { CheckpointState, Json, MetricsLine, Run } from '../runs/types.js';
 import type { TrainableModel } from './types.js';
 
@@ -13,12 +14,19 @@ export const trainingStateSchema = z.strictObject({
   skippedInARow: z.number(),
   /** Best validation score so far. */
   bestScore: z.number().nullable(),
+  /** What else a trainer has to remember: running statistics of rewards, carried groups, the stage of a curriculum. */
+  extra: z.json().optional(),
 });
 export type TrainingState = z.infer<typeof trainingStateSchema>;
 
 const metricsSchema = z.object({ iteration: z.number(), timing: z.record(z.string(), z.number()).optional() });
-/** What a checkpoint holds; `unvalidated`: the metrics of its iteration, where a stop came before their validation. */
-const savedStateSchema = trainingStateSchema.extend({ unvalidated: metricsSchema.catchall(z.json()).optional() });
+/** What a checkpoint holds. */
+const savedStateSchema = trainingStateSchema.extend({
+  /** The metrics of its iteration, where a stop came before their validation. */
+  unvalidated: metricsSchema.catchall(z.json()).optional(),
+  /** Names of the models saved beside the one that is trained. */
+  companions: z.array(z.string()).optional(),
+});
 
 /** Result of a validation: `score` ranks checkpoints (higher is better); all numbers go to metrics as `val.*`. */
 export interface Validation {
@@ -33,6 +41,11 @@ export interface ResumePoint {
 
 export interface TrainingRunOptions {
   model: TrainableModel;
+  /**
+   * Models that belong to the run besides: its critic, reference, anchor. Each is saved to a folder of its name within
+   * the checkpoint, and restored from there.
+   */
+  companions?: Companions;
   /** Absent: nothing is written. */
   run: Run | undefined;
   progress: Progress;
@@ -60,7 +73,9 @@ export class TrainingRun {
   /** Metrics of the iteration after `iteration`, trained and saved, whose validation a stop cut off: finish it first. */
   unvalidated: MetricsLine | undefined;
 
+  /** @throws HoneError('usage') for a companion whose name cannot be a folder's */
   constructor(options: TrainingRunOptions) {
+    for (const name of Object.keys(options.companions ?? {})) checkCompanionName(name);
     this.#options = options;
   }
 
@@ -75,10 +90,11 @@ export class TrainingRun {
         where: folder,
         hint: 'Resume it with the version and the kind of training that wrote it.',
       });
-    const { model, run } = this.#options;
-    await model.load(folder);
+    const { model, companions = {}, run } = this.#options;
+    const { unvalidated, companions: saved = [], ...trainer } = parsed.data;
+    checkCompanions(companions, saved, folder);
+    await loadModels(folder, model, companions);
     await run?.truncateTo(state.iteration);
-    const { unvalidated, ...trainer } = parsed.data;
     this.state = trainer;
     this.iteration = state.iteration;
     this.#saved = state.iteration;
@@ -123,13 +139,13 @@ export class TrainingRun {
 
   /** Saves a trained iteration that was not validated. */
   async #suspend(metrics: MetricsLine): Promise<HoneError> {
-    const { run, model, progress } = this.#options;
+    const { run, progress } = this.#options;
     if (run && !this.unvalidated) {
       const unvalidated = Object.fromEntries(
         Object.entries(metrics).filter((entry): entry is [string, Json] => entry[1] !== undefined),
       );
       const { iteration } = metrics;
-      await run.saveCheckpoint({ iteration, trainer: { ...this.state, unvalidated } }, (folder) => model.save(folder));
+      await this.#save(run, { iteration, trainer: { ...this.state, unvalidated } });
       this.#saved = iteration;
     }
     progress.end();
@@ -148,13 +164,19 @@ export class TrainingRun {
 
   /** Saves the last completed iteration, unless that is saved already. */
   async checkpoint(score?: number): Promise<void> {
-    const { run, model } = this.#options;
+    const { run } = this.#options;
     if (!run || this.unvalidated || (this.#saved === this.iteration && !this.#savedUnvalidated)) return;
-    await run.saveCheckpoint({ iteration: this.iteration, score, trainer: { ...this.state } }, (folder) =>
-      model.save(folder),
-    );
+    await this.#save(run, { iteration: this.iteration, score, trainer: { ...this.state } });
     this.#saved = this.iteration;
     this.#savedUnvalidated = false;
+  }
+
+  /** One checkpoint with all models of the run. */
+  #save(run: Run, state: CheckpointState & { trainer: object }): Promise<void> {
+    const { model, companions = {} } = this.#options;
+    const names = Object.keys(companions);
+    const trainer = names.length > 0 ? { ...state.trainer, companions: names } : state.trainer;
+    return run.saveCheckpoint({ ...state, trainer }, (folder) => saveModels(folder, model, companions));
   }
 
   /** @throws HoneError('interrupted') when the user asked to stop, after saving the last completed iteration. */

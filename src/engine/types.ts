@@ -15,11 +15,11 @@ export interface Datum {
 
 /** What a forward pass yields, one array per datum, each [T]. */
 export interface Outputs {
-  /** log p(target[t] | input[..t]) under the model's softmax at the training temperature, in nats. */
+  /** log p(target[t] | input[..t]) under the model's softmax at the training temperature, in nats. A critic: no arrays. */
   logprobs: Float32Array[];
   /** Entropy of the full next-token distribution at each position, in nats. Present when the loss needs it. */
   entropy?: Float32Array[];
-  /** Critic only: value of the state before target[t]. */
+  /** Critic only: value of the state before target[t], read where input[t] has been read. */
   values?: Float32Array[];
 }
 
@@ -116,6 +116,11 @@ export interface SampleOptions {
   /** Called as sequences finish, for progress: how many have, of how many, and the tokens generated so far. */
   onProgress?: (done: number, total: number, tokens: number) => void;
   /**
+   * Called with every token as it is drawn: those of one sample in order, and all of them before the call resolves.
+   * `request` and `sample` are its place in the result.
+   */
+  onToken?: (request: number, sample: number, token: number) => void;
+  /**
    * Keep what was computed for these prompts and replies, as far as memory allows, for a `continueFrom` that begins
    * like one of them. An engine without such a cache ignores it.
    */
@@ -151,12 +156,23 @@ export interface Sampler {
 
 export type ModelRole = 'policy' | 'critic';
 
-/** A model that can be trained. Disposing it disposes its live samplers; snapshots live on their own. */
+/** Seconds of wall-clock that a model has spent since it was opened, as its caller sees them. */
+export interface ModelTime {
+  forward: number;
+  backward: number;
+  optimizer: number;
+}
+
+/**
+ * A model that can be trained. A critic is one with a value head in place of the LM head: temperatures mean nothing to
+ * it, its losses read values alone, and it refuses to sample. Disposing it disposes its live samplers; snapshots live on their own. */
 export interface TrainableModel {
   readonly role: ModelRole;
   readonly info: ModelInfo;
   /** Counts weight changes since opening: +1 for every applied optimStep, copyFrom, lerpFrom and load. */
   readonly weightsVersion: number;
+  /** undefined: the engine does not tell. */
+  readonly spent?: Readonly<ModelTime>;
   forward(data: readonly Datum[], options?: { entropy?: boolean; temperature?: number }): Promise<Outputs>;
   /** Accumulates gradients; always returns the per-token outputs. `temperature` divides the logits (default 1). */
   forwardBackward(
@@ -166,6 +182,8 @@ export interface TrainableModel {
   ): Promise<ForwardBackwardResult>;
   optimStep(step: OptimStep): Promise<OptimResult>;
   zeroGrad(): Promise<void>;
+  /** Forgets the optimiser's moments and its count of steps, as at the first update; weights and gradient stay. */
+  resetOptimizer(): Promise<void>;
   /** Immutable sampler over a copy of the weights. */
   snapshot(): Promise<Sampler>;
   /** Sampler over the weights themselves; using it after the next update throws. No copy. */
@@ -243,6 +261,11 @@ export type ModelSource =
 
 export interface OpenModelOptions {
   source: ModelSource;
+  /**
+   * Default: policy. A critic takes its body from a policy's folder or config and starts with a head of zero, so that
+   * every value is 0 until it is trained; from the folder of a critic, or of a reward model of one score, it takes the
+   * head as well.
+   */
   role?: ModelRole;
   /** Train this adapter and leave the weights as they are (LoRA). Default: train the weights. */
   adapter?: AdapterSource;

@@ -1,9 +1,16 @@
 import { HoneError, RandomStream, silentProgress, type Progress } from '../core/index.js';
-import type { Sample, Sampler, SampleRequest } from '../engine/index.js';
+import type { Sampler } from '../engine/index.js';
 import {
+  codecOf,
   compareAnswers,
+  episodeResponse,
+  noVerdict,
+  playEpisodes,
   renderPrompt,
-  responseText,
+  responseLength,
+  stopsOf,
+  type Episode,
+  type EpisodeStart,
   type Problem,
   type RenderModel,
   type Response,
@@ -21,11 +28,14 @@ export interface EvaluateOptions {
   split: Split;
   /** Problems; fewer when the split has fewer. */
   n: number;
+  /** Which problems instead, by index; each is sampled as it would be among the first n. */
+  indices?: readonly number[];
   /** Samples a problem. */
   k: number;
   /** 0 with k = 1: greedy. */
   temperature: number;
   topP?: number;
+  /** Tokens of the model; in a task with an environment over all turns, of which it may take as many as the task suggests. */
   maxTokens: number;
   /** Seed of sampling, and of the choice of problems unless `problemSeed` is given. */
   seed: number;
@@ -61,12 +71,14 @@ export async function evaluate(options: EvaluateOptions): Promise<EvalResult> {
   const { task, split, seed, k, progress = silentProgress } = options;
   checkOptions(options);
   const problemSeed = options.problemSeed ?? seed;
-  const problems = problemsOf(task, split, problemSeed, options.n);
-  const requests = problems.map((problem, index) => requestOf(problem, index, options));
+  const source = task.problems(split, problemSeed);
+  const indices = options.indices ?? indicesOf(source, options.n);
+  const problems = indices.map((index) => source.at(index));
+  const starts = problems.map((problem, i) => startOf(problem, indices[i] as number, options));
   progress.phase(`sampling ${task.name}`, problems.length * k);
-  const samples_PG = await sampleAll(requests, options, progress);
+  const episodes_PG = await sampleAll(starts, options, progress);
   progress.phase(`grading ${task.name}`, problems.length * k);
-  const rows = await gradeAll(problems, samples_PG, options);
+  const rows = await gradeAll(problems, episodes_PG, options);
   progress.end();
   return {
     task: task.name,
@@ -83,13 +95,16 @@ export async function evaluate(options: EvaluateOptions): Promise<EvalResult> {
 }
 
 async function sampleAll(
-  requests: readonly SampleRequest[],
-  { sampler, signal }: EvaluateOptions,
+  starts: readonly EpisodeStart[],
+  { sampler, signal, task, model, maxTokens }: EvaluateOptions,
   progress: Progress,
-): Promise<Sample[][]> {
-  const onProgress = (done: number, _total: number, tokens: number) => progress.update(done, { tokens });
+): Promise<Episode[][]> {
+  const { maxContext } = sampler;
+  const limits = { maxTurns: task.environment?.suggestedMaxTurns ?? 1, maxTokensPerTurn: null, maxTokens, maxContext };
+  const onProgress = (done: number, _total: number, tokens: number, turn: number) =>
+    progress.update(turn === 1 ? done : starts.length, turn === 1 ? { tokens } : { turn, tokens });
   try {
-    return await sampler.sampleBatch(requests, { onProgress, ...(signal ? { signal } : {}) });
+    return await playEpisodes(sampler, starts, limits, codecOf(task, model), task.environment, { signal, onProgress });
   } finally {
     // Samples that were broken off, and the error that some samplers break off with, both mean an interruption.
     stopIfAsked(signal);
@@ -110,40 +125,40 @@ function checkOptions({ n, k, temperature, maxTokens, gradingConcurrency = 1 }: 
     });
 }
 
-function problemsOf(task: Task, split: Split, seed: number, n: number): Problem[] {
-  const source = task.problems(split, seed);
-  return Array.from({ length: Math.min(n, source.size) }, (_, index) => source.at(index));
+/** Of the first n problems; fewer when there are fewer. */
+export function indicesOf({ size }: { size: number }, n: number): number[] {
+  return Array.from({ length: Math.min(n, size) }, (_, index) => index);
 }
 
-function requestOf(problem: Problem, index: number, options: EvaluateOptions): SampleRequest {
-  const { task, model, sampler, maxTokens, temperature, topP, seed, k } = options;
+function startOf(problem: Problem, index: number, options: EvaluateOptions): EpisodeStart {
+  const { task, model, sampler, temperature, topP, seed, k } = options;
   const promptTokens = renderPrompt(task, problem, model);
-  const room = sampler.maxContext - promptTokens.length;
-  if (room < 1)
+  if (sampler.maxContext - promptTokens.length < 1)
     throw new HoneError('usage', `the prompt has ${promptTokens.length} tokens of a context of ${sampler.maxContext}`, {
       where: `task ${task.name}, problem ${problem.id}`,
       hint: 'Open the model with a longer context, or leave such problems out.',
     });
+  const stop = stopsOf(task);
   const params = {
     n: k,
-    maxTokens: Math.min(maxTokens, room),
     temperature,
     seed: new RandomStream(seed, 'evaluate').seed(index),
     ...(topP === undefined ? {} : { topP }),
-    ...(task.stop === undefined ? {} : { stop: task.stop }),
+    ...(stop === undefined ? {} : { stop }),
   };
-  return { promptTokens, params };
+  const random = (attempt: number, purpose: string) => new RandomStream(seed, 'evaluate', purpose, index, attempt);
+  return { problem, promptTokens, params, random };
 }
 
 /** Grades in order of problems and samples, at most `gradingConcurrency` at a time. */
 async function gradeAll(
   problems: readonly Problem[],
-  samples_PG: readonly Sample[][],
+  episodes_PG: readonly Episode[][],
   options: EvaluateOptions,
 ): Promise<EvalRow[]> {
-  const { task, model, signal, progress = silentProgress, gradingConcurrency = 8 } = options;
+  const { task, signal, progress = silentProgress, gradingConcurrency = 8 } = options;
   const jobs = problems.flatMap((problem, p) =>
-    (samples_PG[p] ?? []).map((sample, index) => ({ problem, sample, index })),
+    (episodes_PG[p] ?? []).map((episode, index) => ({ problem, episode, index })),
   );
   const rows: EvalRow[] = new Array(jobs.length);
   let next = 0;
@@ -151,9 +166,10 @@ async function gradeAll(
   const worker = async () => {
     for (let at = next++; at < jobs.length; at = next++) {
       stopIfAsked(signal);
-      const { problem, sample, index } = jobs[at] as (typeof jobs)[number];
-      const response = responseText(task, model, sample.tokens, sample.stopReason);
-      rows[at] = rowOf(problem, index, response, await gradeAttempt(task, problem, response, signal));
+      const { problem, episode, index } = jobs[at] as (typeof jobs)[number];
+      const response = episodeResponse(episode, task.environment !== undefined);
+      const failed = episode.failure === undefined ? undefined : noVerdict('grader', episode.failure);
+      rows[at] = rowOf(problem, index, response, failed ?? (await gradeAttempt(task, problem, response, signal)));
       progress.update(++done);
     }
   };
@@ -168,7 +184,7 @@ function rowOf(problem: Problem, sample: number, response: Response, verdict: Ve
     prompt: problem.prompt,
     ...(problem.answer === undefined ? {} : { answer: problem.answer }),
     text: response.text,
-    tokens: response.tokens.length,
+    tokens: responseLength(response),
     stopReason: response.stopReason,
     verdict,
   };

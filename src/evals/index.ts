@@ -1,8 +1,9 @@
-export { evaluate, type EvalResult, type EvaluateOptions } from './evaluate.js';
+export { evaluate, indicesOf, type EvalResult, type EvaluateOptions } from './evaluate.js';
 export {
   averageAtK,
   majority,
   mean,
+  pairedBootstrap,
   pairedDifference,
   passAtK,
   problemMean,
@@ -33,13 +34,18 @@ export {
 export {
   BENCHMARKS,
   benchmarkTask,
+  dataFolder,
+  fetchBenchmark,
   findAbsent,
   findBenchmark,
   listBenchmarks,
   ownTask,
   type Benchmark,
   type Dataset,
+  type FetchBenchmarkOptions,
   type Measured,
   type Protocol,
 } from './benchmarks/index.js';
+export { usingPassRates, type PassRateFile, type PassRateFileOptions } from './pass-rate-file.js';
+export { measurePassRates, type Indexed, type PassRateOptions, type PassRateResult } from './pass-rates.js';
 export { renderEvalReport } from './report.js';

@@ -1,7 +1,7 @@
 import { HoneError, messageOf, RandomStream, silentProgress, type Progress } from '../core/index.js';
 import { ChatError, mapBounded, stopIfAborted } from '../engine/chat/index.js';
 import type { Problem, Response, Split, Task, Verdict } from '../tasks/index.js';
-import type { EvalResult } from './evaluate.js';
+import { indicesOf, type EvalResult } from './evaluate.js';
 import { gradeAttempt } from './grade.js';
 import { summarize, type EvalRow } from './summary.js';
 
@@ -28,6 +28,8 @@ export interface SolveOptions {
   split: Split;
   /** Problems; fewer when the split has fewer. */
   n: number;
+  /** Which problems instead, by index; each is asked as it would be among the first n. */
+  indices?: readonly number[];
   /** Samples a problem. */
   k: number;
   /** Seed of the samples: sample (i, j) has seed j of stream ('evaluate', i). */
@@ -66,18 +68,20 @@ interface Job {
  * Evaluates a solver: k answers to each of n problems, graded as they come. Rows do not depend on the order in which
  * answers arrive. A prompt that does not fit the context is a wrong answer, a request that keeps failing is no verdict;
  * both are counted and carry their error.
+ * @throws HoneError usage for a task with an environment, whose turns nobody would answer.
  * @throws ChatError when going on makes no sense: wrong key, address or model, no connection, a spent budget.
  */
 export async function evaluateSolver(options: SolveOptions): Promise<SolveResult> {
   const { task, split, n, k, seed, signal, same, progress = silentProgress } = options;
+  if (task.environment) throw turnsUnplayed(task);
   const problemSeed = options.problemSeed ?? seed;
   const source = task.problems(split, problemSeed);
-  const count = Math.min(n, source.size);
-  progress.phase(`answering ${task.name}`, count * k);
+  const indices = options.indices ?? indicesOf(source, n);
+  progress.phase(`answering ${task.name}`, indices.length * k);
   const rows: EvalRow[] = [];
   const timing: EvalTiming = { seconds: [], attempts: [] };
   let right = 0;
-  for await (const { row, took } of mapBounded(jobs(source, count, k), options.concurrency, (job) =>
+  for await (const { row, took } of mapBounded(jobs(source, indices, k), options.concurrency, (job) =>
     one(job, options),
   )) {
     rows.push(row);
@@ -98,8 +102,15 @@ export async function evaluateSolver(options: SolveOptions): Promise<SolveResult
   };
 }
 
-function* jobs(source: { at(index: number): Problem }, count: number, k: number): Generator<Job> {
-  for (let index = 0; index < count; index++) {
+function turnsUnplayed({ name }: Task): HoneError {
+  return new HoneError('usage', `task ${name} answers the model turn by turn, which a solver does not`, {
+    where: `task ${name}`,
+    hint: 'Evaluate a local model without a method of thinking: hone eval TASK --model FOLDER.',
+  });
+}
+
+function* jobs(source: { at(index: number): Problem }, indices: readonly number[], k: number): Generator<Job> {
+  for (const index of indices) {
     const problem = source.at(index);
     for (let sample = 0; sample < k; sample++) yield { problem, index, sample };
   }

@@ -1,12 +1,13 @@
+import { mean, RandomStream, studentT95, variance, Z95 } from '../core/index.js';
+
+export { mean, studentT95 };
+
 /**
  * Statistics of an evaluation: n problems, k samples each. Samples of one problem are alike, so the problem is the unit
  * of every interval (Miller, "Adding Error Bars to Evals", 2024, section 2.2).
  */
 
 export type Interval = readonly [low: number, high: number];
-
-/** Two-sided 95 % quantile of the standard normal distribution. */
-const Z95 = 1.959963984540054;
 
 /**
  * Wilson's score interval for a proportion (Wilson 1927), inside [0, 1] also at 0 and n successes.
@@ -21,32 +22,6 @@ export function wilson(successes: number, n: number, quantile = Z95): Interval {
   const centre = (p + z2 / (2 * n)) / (1 + z2 / n);
   const half = (quantile / (1 + z2 / n)) * Math.sqrt((p * (1 - p)) / n + z2 / (4 * n * n));
   return [successes === 0 ? 0 : Math.max(0, centre - half), successes === n ? 1 : Math.min(1, centre + half)];
-}
-
-/**
- * Two-sided 95 % quantile of Student's t: exact for 1 and 2 degrees of freedom, from there on the expansion in 1/df of
- * Abramowitz and Stegun 26.7.5 (error below 0.004 at 3, below 0.0002 from 6 on).
- */
-export function studentT95(df: number): number {
-  if (!(df >= 1)) throw new RangeError(`studentT95: ${df} degrees of freedom`);
-  if (df < 2) return 12.706204736;
-  if (df < 3) return 4.302652729;
-  const z = Z95;
-  const g1 = (z ** 3 + z) / 4;
-  const g2 = (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96;
-  const g3 = (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384;
-  const g4 = (79 * z ** 9 + 776 * z ** 7 + 1482 * z ** 5 - 1920 * z ** 3 - 945 * z) / 92160;
-  return z + g1 / df + g2 / df ** 2 + g3 / df ** 3 + g4 / df ** 4;
-}
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Sample variance with ddof 1; 0 for a single value. */
-function variance(values: readonly number[]): number {
-  const centre = mean(values);
-  return values.length < 2 ? 0 : values.reduce((sum, v) => sum + (v - centre) ** 2, 0) / (values.length - 1);
 }
 
 export interface Estimate {
@@ -147,4 +122,28 @@ export function pairedDifference(before_P: readonly number[], after_P: readonly 
   const value = mean(differences);
   const half = studentT95(differences.length - 1) * Math.sqrt(variance(differences) / differences.length);
   return { value, ci95: [value - half, value + half] };
+}
+
+/**
+ * Mean of after - before over the same problems, with a 95 % percentile bootstrap interval: problems are drawn with
+ * replacement, pairs kept together (Efron and Tibshirani 1993, chapter 13). It makes no assumption on how differences spread.
+ * @param before_P shares of right samples by problem. @param after_P the same problems in the same order.
+ * @throws RangeError when lengths differ or are below 2.
+ */
+export function pairedBootstrap(
+  before_P: readonly number[],
+  after_P: readonly number[],
+  { seed, resamples = 10_000 }: { seed: number; resamples?: number },
+): Estimate {
+  const Q = before_P.length;
+  if (Q !== after_P.length || Q < 2) throw new RangeError(`pairedBootstrap: ${Q} against ${after_P.length} problems`);
+  const differences = Float64Array.from(after_P, (after, i) => after - (before_P[i] as number));
+  const random = new RandomStream(seed, 'paired-bootstrap');
+  const means = Float64Array.from({ length: resamples }, () => {
+    let sum = 0;
+    for (let i = 0; i < Q; i++) sum += differences[Math.floor(random.next() * Q)] as number;
+    return sum / Q;
+  }).sort();
+  const quantile = (q: number): number => means[Math.round(q * (resamples - 1))] as number;
+  return { value: mean([...differences]), ci95: [quantile(0.025), quantile(0.975)] };
 }

@@ -7,6 +7,14 @@ export {
   type Llama3RopeScaling,
   type ModelConfig,
 } from './config.js';
+export {
+  criticTensorShapes,
+  parseCriticConfig,
+  readCriticTensors,
+  toCriticConfig,
+  VALUE_BIAS,
+  VALUE_HEAD,
+} from './critic-config.js';
 export { FAMILIES, SUPPORTED_FAMILIES, type Architecture, type Family } from './families.js';
 export {
   openSafetensors,

@@ -1,3 +1,4 @@
+export { diffRecipes, type RecipeDifference } from './diff.js';
 export { quickstartPlan, type QuickstartPlan, type SkillBar } from './quickstart.js';
 export {
   assertCapable,

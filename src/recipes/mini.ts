@@ -1,40 +1,39 @@
 import type { RlConfig } from '../rl/index.js';
 import type { RecipeValues } from './types.js';
+import { assumed } from './values.js';
 
 const LAPTOP = 'sized for a laptop CPU and a model of about a million parameters';
 
-/** Sizes of an RL run of minutes on a laptop CPU; objectives stay those of the recipe. */
+/** Sizes of an RL run of a minute or two on a laptop CPU; objectives stay those of the recipe. */
 export const MINI_RL = {
-  iterations: { value: 40, source: LAPTOP, status: 'assumed' },
-  promptsPerIteration: { value: 64, source: LAPTOP, status: 'assumed' },
-  groupSize: { value: 8, source: LAPTOP, status: 'assumed' },
-  updatesPerIteration: { value: 4, source: `${LAPTOP}: several updates make more of each sample`, status: 'assumed' },
-  sequencesPerUpdate: { value: null, source: 'updatesPerIteration decides', status: 'assumed' },
-  maxTokens: { value: 128, source: LAPTOP, status: 'assumed' },
-  'overlong.soft.maxTokens': {
-    ...{ value: 128, source: 'maxTokens', status: 'assumed' },
-    follows: { path: 'maxTokens', ratio: 1 },
-  },
+  iterations: assumed(12, LAPTOP),
+  promptsPerIteration: assumed(32, LAPTOP),
+  groupSize: assumed(8, LAPTOP),
+  updatesPerIteration: assumed(2, `${LAPTOP}: more than one update makes more of each sample`),
+  temperature: assumed(1, 'the temperature of the warm-start'),
+  maxTokens: assumed(128, LAPTOP),
+  'overlong.soft.maxTokens': { ...assumed(128, 'maxTokens'), follows: { path: 'maxTokens', ratio: 1 } },
   'overlong.soft.cacheTokens': {
-    ...{ value: 26, source: 'a fifth of maxTokens, as 4,096 of 20,480 in DAPO', status: 'assumed' },
+    ...assumed(26, 'a fifth of maxTokens, as 4,096 of 20,480 in DAPO'),
     follows: { path: 'maxTokens', ratio: 0.2 },
   },
-  oldLogprobs: {
-    ...{
-      value: 'sampler',
-      source: 'saves a pass; sampler and trainer agree to 1e-4 in this engine',
-      status: 'assumed',
-    },
-  },
-  'dynamicSampling.promptsPerBatch': { value: null, source: LAPTOP, status: 'assumed' },
-  'dynamicSampling.onLimit': { value: 'train', source: 'a short run goes on with what it has', status: 'assumed' },
-  'dynamicSampling.maxBatches': { value: 3, source: LAPTOP, status: 'assumed' },
-  'optimizer.lr': {
-    value: 3e-4,
-    source: 'the rate of every RL run in experiments/LOG.md; no other was compared',
-    status: 'assumed',
-  },
-  'optimizer.beta2': { value: 0.99, source: 'short runs: a shorter memory', status: 'assumed' },
-  'optimizer.weightDecay': { value: 0, source: 'short runs', status: 'assumed' },
-  'optimizer.warmupUpdates': { value: 8, source: 'two iterations', status: 'assumed' },
+  oldLogprobs: assumed('sampler', 'saves a pass; sampler and trainer agree to 1e-4 in this engine'),
+  'dynamicSampling.promptsPerBatch': assumed(null, LAPTOP),
+  'dynamicSampling.onLimit': assumed('train', 'a short run goes on with what it has'),
+  'dynamicSampling.maxBatches': assumed(3, LAPTOP),
+  'optimizer.lr': assumed(3e-4, 'the rate of every RL run in experiments/LOG.md; no other was compared'),
+  'optimizer.beta2': assumed(0.99, 'short runs: a shorter memory'),
+  'optimizer.weightDecay': assumed(0, 'short runs'),
+  'optimizer.warmupUpdates': assumed(4, 'two iterations'),
+  'validation.every': assumed(0, 'short runs: hone eval measures before and after'),
+} satisfies Partial<RecipeValues<RlConfig>>;
+
+/** The critic of such a run: a rate that lets it follow the policy. */
+export const MINI_CRITIC = {
+  'critic.updatesPerIteration': assumed(2, 'as the policy'),
+  'critic.lossCoefficient': assumed(0.5, 'a quarter of the squared error: the clip to norm 1 acts less'),
+  'critic.optimizer.lr': assumed(1e-3, LAPTOP),
+  'critic.optimizer.beta2': assumed(0.99, 'short runs: a shorter memory'),
+  'critic.optimizer.weightDecay': assumed(0, 'short runs'),
+  'critic.optimizer.warmupUpdates': assumed(2, 'short runs'),
 } satisfies Partial<RecipeValues<RlConfig>>;

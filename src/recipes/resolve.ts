@@ -4,11 +4,23 @@ import { parseRlConfig, type RlConfig } from '../rl/index.js';
 import type { Json } from '../runs/types.js';
 import { parseSftConfig, type SftConfig } from '../sft/index.js';
 import { dapo } from './dapo.js';
+import { difficultyStaged } from './difficulty-staged.js';
+import { drGrpo } from './dr-grpo.js';
+import { fastcurl } from './fastcurl.js';
 import { grpo } from './grpo.js';
+import { orz } from './open-reasoner-zero.js';
+import { ppo } from './ppo.js';
+import { rlsp } from './rlsp.js';
 import { sft } from './sft.js';
+import { still3, still3Small } from './still-3.js';
+import { t1 } from './t1.js';
+import { vapo } from './vapo.js';
 import type { PresetName, Recipe, RecipeValue, ValueStatus } from './types.js';
 
-const RECIPES: readonly Recipe[] = [grpo, dapo, sft];
+const RECIPES: readonly Recipe[] = [
+  ...[grpo, drGrpo, dapo, ppo, orz, vapo],
+  ...[rlsp, t1, still3, still3Small, fastcurl, difficultyStaged, sft],
+];
 const PRESETS: readonly PresetName[] = ['paper', 'mini'];
 
 /** Setting one of these without the other sets the other to null. */
@@ -23,6 +35,8 @@ export interface ResolvedValue {
   value: Json;
   source: string;
   status: ValueStatus | 'set';
+  /** Nothing reads it, for what another option says. */
+  unread: boolean;
 }
 
 export type ResolvedRecipe = {
@@ -66,8 +80,9 @@ export function resolveRecipe(
     });
   const base: Record<string, RecipeValue> = { ...recipe.values, ...recipe.presets[chosen] };
   const given = parseSets(base, sets);
-  const values = Object.entries(base).map(([path, option]) => resolveValue(path, option, given, recipe));
-  const assumed = values.filter(({ status }) => status === 'assumed');
+  const read = Object.entries(base).map(([path, option]) => resolveValue(path, option, given, recipe));
+  const values = read.map((value) => ({ ...value, unread: isUnread(base[value.path], read) }));
+  const assumed = values.filter(({ status, unread }) => status === 'assumed' && !unread);
   const tree = treeOf(values);
   const common = { recipe, preset: chosen, values, assumed };
   return recipe.method === 'rl'
@@ -112,7 +127,7 @@ function resolveValue(
   { value, source, status, follows }: RecipeValue,
   given: ReadonlyMap<string, Json>,
   { method }: Recipe,
-): ResolvedValue {
+): Omit<ResolvedValue, 'unread'> {
   const own = given.get(path);
   if (own !== undefined) return { path, value: own, source: 'set by the user', status: 'set' };
   const followed = follows && given.get(follows.path);
@@ -125,8 +140,14 @@ function resolveValue(
   return { path, value, source, status };
 }
 
+function isUnread(option: RecipeValue | undefined, values: readonly { path: string; value: Json }[]): boolean {
+  const { unreadWhile } = option ?? {};
+  if (unreadWhile === undefined) return false;
+  return unreadWhile.values.includes(values.find(({ path }) => path === unreadWhile.path)?.value as Json);
+}
+
 /** Dotted paths as nested objects. */
-function treeOf(values: readonly ResolvedValue[]): Record<string, unknown> {
+function treeOf(values: readonly { path: string; value: Json }[]): Record<string, unknown> {
   const root: Record<string, unknown> = {};
   for (const { path, value } of values) {
     const parts = path.split('.');

@@ -17,6 +17,8 @@ export interface RecipeValue<T = Json> {
   status: ValueStatus;
   /** When the option at `path` is set by the user and this one is not, this one becomes round(ratio * that). */
   follows?: { path: string; ratio: number };
+  /** Nothing reads the option while the one at `path` has one of `values`: then it is no assumption of the recipe. */
+  unreadWhile?: { path: string; values: readonly Json[] };
 }
 
 /** Dotted paths of the leaves of a configuration. */

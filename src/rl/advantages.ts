@@ -1,28 +1,15 @@
-/** How one sample's reward is turned into credit, given the other samples of its prompt. */
-export interface GroupAdvantageOptions {
-  /** `sample`: divide by the standard deviation with ddof 1; `none`: only subtract the mean (Dr. GRPO). */
-  std: 'sample' | 'none';
-  /** Added to the standard deviation. */
-  eps: number;
-}
-
-/**
- * Group-relative advantages of the samples of one prompt, [G] -> [G].
- *
- *   std 'sample':  A_i = (R_i - mean(R)) / (std(R) + eps)     GRPO, arXiv 2402.03300 section 4.1; DAPO, arXiv 2503.14476 Eq. 9
- *   std 'none':    A_i =  R_i - mean(R)                       Dr. GRPO, arXiv 2503.20783 section 3.2
- *
- * The papers do not say which standard deviation; verl takes the unbiased one (ddof 1) and eps 1e-6, and for a group of
- * one mean 0 and std 1, so that A = R (verl/trainer/ppo/core_algos.py). Equal rewards give exactly 0, not rounding noise.
- */
-export function groupAdvantages(rewards_G: ArrayLike<number>, options: GroupAdvantageOptions): Float64Array {
-  const G = rewards_G.length;
-  const R = Float64Array.from(rewards_G);
-  if (G === 1) return options.std === 'sample' ? R.map((r) => r / (1 + options.eps)) : R;
-  if (R.every((r) => r === R[0])) return new Float64Array(G);
-  const mean = R.reduce((sum, r) => sum + r, 0) / G;
-  const centred = R.map((r) => r - mean);
-  if (options.std === 'none') return centred;
-  const variance = centred.reduce((sum, c) => sum + c * c, 0) / (G - 1);
-  return centred.map((c) => c / (Math.sqrt(variance) + options.eps));
-}
+/** From rewards (and values) to credit for every token. All pure; responses are ragged lists, a mask of 0 marks tool tokens. */
+export { groupAdvantages, leaveOneOut, type GroupAdvantageOptions } from './advantages/group.js';
+export {
+  decoupledGae,
+  gae,
+  lengthAdaptiveLambda,
+  monteCarloReturns,
+  type DecoupledGaeInput,
+  type GaeInput,
+  type GaeResult,
+  type Trajectory,
+} from './advantages/gae.js';
+export { reinforcePlusPlus, reinforcePlusPlusBaseline } from './advantages/reinforce-plus-plus.js';
+export { lengthOfMask, outcomeRewards, spread } from './advantages/tokens.js';
+export { whiten, type WhitenOptions } from './advantages/whiten.js';

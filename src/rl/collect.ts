@@ -1,81 +1,150 @@
 import { HoneError, RandomStream } from '../core/index.js';
 import type { Sampler } from '../engine/types.js';
-import { groupAdvantages } from './advantages.js';
-import { isMixed, nextMove } from './dynamic-sampling.js';
-import { sampleGroups, type Attempt, type Group, type RolloutContext, type RolloutTiming } from './rollouts.js';
+import type { Attempt, Group } from './attempt.js';
+import type { RlConfig } from './config.js';
+import { diagnose, type Diagnosis } from './diagnosis.js';
+import { hasSpread, isMixed, nextMove } from './dynamic-sampling.js';
+import { chosenByLength, normaliseRewards } from './rewards.js';
+import type { RolloutMemory } from './rollout-memory.js';
+import { sampleGroups, type RolloutContext, type RolloutTiming } from './rollouts.js';
 
 /** Dynamic sampling that finds nothing says so after each so many generation batches. */
 const FRUITLESS_BATCHES = 10;
 
-/** Everything one iteration sampled. */
+/** What one iteration has to train on, and everything that was sampled for it. */
 export interface Collected {
-  /** All groups, in the order sampled; accuracy is taken over these. */
+  /** All groups sampled for it, in order; accuracy is taken over these. */
   sampled: Group[];
-  /** The groups the iteration trains on: attempts with a verdict only, advantages set. */
+  /** Groups that an earlier iteration sampled beyond its number, and that this one trains on. */
+  carried: Group[];
+  /** Of `sampled`, those that the next iteration trains on. */
+  left: Group[];
+  /** The groups the iteration trains on: attempts with a verdict only. */
   kept: Group[];
-  /** Position in the problem order after this iteration. */
+  batches: number;
+  /** Why it cannot learn; undefined: it can. */
+  diagnosis: Diagnosis | undefined;
+  timing: RolloutTiming;
+}
+
+export interface Collecting {
+  collected: Collected;
+  /** To remember once the iteration is done. */
+  memory: RolloutMemory;
+}
+
+/**
+ * What an iteration trains on. With a lag of 1 that is what the iteration before has sampled ahead, and the
+ * sampler, which has the weights of now, samples ahead for the next one. Nothing is changed but by what is returned, so
+ * an iteration that is broken off leaves no trace.
+ * @param at.isLast no iteration follows, so nothing is sampled ahead.
+ * @throws HoneError('input') when dynamic sampling reaches its limit and `onLimit` is `error`.
+ */
+export async function nextRollouts(
+  context: RolloutContext,
+  sampler: Sampler,
+  { iteration, isLast }: { iteration: number; isLast: boolean },
+  memory: RolloutMemory,
+): Promise<Collecting> {
+  const { pending, ...rest } = memory;
+  const now: Collecting = pending
+    ? { collected: pending, memory: { ...rest, pending: undefined } }
+    : await collectGroups(context, sampler, { iteration, sampledAfter: iteration - 1 }, memory);
+  if (context.config.pipeline.lag === 0 || isLast) return now;
+  const at = { iteration: iteration + 1, sampledAfter: iteration - 1 };
+  const ahead = await collectGroups(context, sampler, at, now.memory);
+  const timing = pending ? ahead.collected.timing : addTiming(now.collected.timing, ahead.collected.timing);
+  return { collected: { ...now.collected, timing }, memory: { ...ahead.memory, pending: ahead.collected } };
+}
+
+/**
+ * Samples the groups of one iteration. Without dynamic sampling that is one batch; with it, batches follow until
+ * `promptsPerIteration` groups are mixed, and groups beyond are thrown away or carried over.
+ */
+export async function collectGroups(
+  context: RolloutContext,
+  sampler: Sampler,
+  at: { iteration: number; sampledAfter: number },
+  memory: RolloutMemory,
+): Promise<Collecting> {
+  const { config } = context;
+  const wanted = config.promptsPerIteration;
+  const batches = await sampleBatches(context, sampler, at, memory);
+  const { sampled, kept } = batches;
+  const moments = normaliseRewards(sampled, memory.moments, config.shaping);
+  const trained = kept.slice(0, wanted);
+  const left = config.dynamicSampling.excess === 'carry' ? kept.slice(wanted) : [];
+  const diagnosis = diagnosisOf(sampled, trained, config);
+  assertEnough(trained, batches, at, diagnosis, config);
+  if (config.control.shuffledReward) shuffleRewards(trained, context.seed, at.iteration);
+  return {
+    collected: {
+      ...{ sampled, kept: trained, diagnosis, batches: batches.batches, timing: batches.timing },
+      carried: memory.carried.slice(0, wanted),
+      left: sampled.filter(({ prompt }) => left.some((group) => group.prompt === prompt)),
+    },
+    memory: { cursor: batches.cursor, moments, carried: left, pending: undefined },
+  };
+}
+
+interface Batches {
+  sampled: Group[];
+  kept: Group[];
   cursor: number;
   batches: number;
   timing: RolloutTiming;
 }
 
-/**
- * Samples the groups of one iteration. Without dynamic sampling that is one batch; with it, batches follow until
- * `promptsPerIteration` groups are mixed, and groups beyond are thrown away.
- * @throws HoneError('input') when dynamic sampling reaches its limit and `onLimit` is `error`.
- */
-export async function collectGroups(
+async function sampleBatches(
   context: RolloutContext,
   sampler: Sampler,
-  at: { iteration: number; cursor: number },
-): Promise<Collected> {
+  at: { iteration: number; sampledAfter: number },
+  memory: RolloutMemory,
+): Promise<Batches> {
   const { config } = context;
-  const dynamic = config.dynamicSampling;
-  const count = (dynamic.enabled ? dynamic.promptsPerBatch : null) ?? config.promptsPerIteration;
-  const limits = { wanted: config.promptsPerIteration, maxBatches: dynamic.maxBatches };
-  const result: Collected = {
-    sampled: [],
-    kept: [],
-    cursor: at.cursor,
-    batches: 0,
-    timing: { sampleSeconds: 0, gradeSeconds: 0, sampledTokens: 0 },
-  };
-  do {
+  const { enabled, promptsPerBatch, maxBatches } = config.dynamicSampling;
+  const count = (enabled ? promptsPerBatch : null) ?? config.promptsPerIteration;
+  const limits = { wanted: config.promptsPerIteration, maxBatches };
+  const timing = { sampleSeconds: 0, gradeSeconds: 0, sampledTokens: 0 };
+  const result: Batches = { sampled: [], kept: [...memory.carried], cursor: memory.cursor, batches: 0, timing };
+  const goesOn = () =>
+    enabled ? nextMove(result.kept.length, result.batches, limits) === 'generate' : result.batches === 0;
+  while (goesOn()) {
     const place = { iteration: at.iteration, cursor: result.cursor, ordinal: result.sampled.length, count };
     const { groups, timing } = await sampleGroups(context, sampler, place);
+    for (const group of groups) group.sampledAfter = at.sampledAfter;
     result.sampled.push(...groups);
-    result.kept.push(...groups.map(withVerdicts).filter((group) => isUsable(group, config)));
+    result.kept.push(...groups.map((group) => chosen(group, config)).filter((group) => isUsable(group, config)));
     result.cursor += count;
     result.batches++;
     result.timing = addTiming(result.timing, timing);
-    if (dynamic.enabled && result.kept.length === 0 && result.batches % FRUITLESS_BATCHES === 0)
-      context.progress.note(
-        `iteration ${at.iteration}: ${result.batches} generation batches without a prompt of mixed results; ` +
-          'the task may be too hard or too easy for this model (dynamicSampling.maxBatches ends the search)',
-        'warn',
-      );
-  } while (dynamic.enabled && nextMove(result.kept.length, result.batches, limits) === 'generate');
-  if (dynamic.enabled && dynamic.onLimit === 'error' && result.kept.length < limits.wanted)
-    throw limitReached(result, at);
-  result.kept.length = Math.min(result.kept.length, limits.wanted);
-  if (config.control.shuffledReward) shuffleRewards(result.kept, context.seed, at.iteration);
-  for (const group of result.kept) setAdvantages(group, config.advantage);
+    if (enabled && result.kept.length === 0) noteFruitless(context, at.iteration, result);
+  }
   return result;
 }
 
-/** The group without the attempts that have no verdict: they leave baseline and loss. */
-function withVerdicts(group: Group): Group {
-  return { ...group, attempts: group.attempts.filter((attempt) => attempt.verdict.status !== 'no_verdict') };
+/** The group without the attempts that have no verdict, which leave baseline and loss, and those that lengths rule out. */
+function chosen(group: Group, { shaping }: RlConfig): Group {
+  const graded = group.attempts.filter((attempt) => attempt.verdict.status !== 'no_verdict');
+  return { ...group, attempts: chosenByLength(graded, shaping.length) };
 }
 
-/** A group needs two attempts to have a baseline (one when groups are of one), and under dynamic sampling mixed results. */
-function isUsable({ attempts }: Group, config: RolloutContext['config']): boolean {
-  if (attempts.length < Math.min(2, config.groupSize)) return false;
-  return !config.dynamicSampling.enabled || isMixed(correctCount(attempts), attempts.length);
+/** A group needs two attempts to have a baseline (one when groups are of one), and under dynamic sampling different ones. */
+function isUsable({ attempts }: Group, { groupSize, dynamicSampling: { enabled, metric } }: RlConfig): boolean {
+  if (attempts.length < Math.min(2, groupSize)) return false;
+  if (!enabled) return true;
+  return metric === 'accuracy'
+    ? isMixed(correctCount(attempts), attempts.length)
+    : hasSpread(attempts.map(({ reward }) => reward));
 }
 
 export function correctCount(attempts: readonly Attempt[]): number {
   return attempts.filter((attempt) => attempt.verdict.status === 'correct').length;
+}
+
+/** The groups whose fate the iteration decides: what was sampled and not carried over, and what was carried to it. */
+export function decided({ sampled, carried, left }: Collected): Group[] {
+  return [...carried, ...sampled.filter((group) => !left.includes(group))];
 }
 
 function addTiming(a: RolloutTiming, b: RolloutTiming): RolloutTiming {
@@ -86,18 +155,49 @@ function addTiming(a: RolloutTiming, b: RolloutTiming): RolloutTiming {
   };
 }
 
-function limitReached({ kept, batches, sampled }: Collected, at: { iteration: number }): HoneError {
-  const attempts = sampled.flatMap((group) => group.attempts);
-  const accuracy = ((100 * correctCount(attempts)) / attempts.length).toFixed(1);
-  return new HoneError(
-    'input',
-    `iteration ${at.iteration} found only ${kept.length} prompts with mixed results in ${batches} batches (accuracy ${accuracy} %)`,
-    {
-      where: 'dynamicSampling.maxBatches',
-      hint: 'The problems are too hard or too easy for the model: change their difficulty, raise groupSize or dynamicSampling.maxBatches, or set dynamicSampling.onLimit=train.',
-    },
+function diagnosisOf(sampled: readonly Group[], kept: readonly Group[], config: RlConfig): Diagnosis | undefined {
+  const { kind } = config.advantage;
+  const attempts_PG = (groups: readonly Group[]) => groups.map(({ attempts }) => attempts);
+  const imitates = config.loss.positiveNll > 0 && kept.some(({ attempts }) => correctCount(attempts) > 0);
+  if (imitates) return undefined;
+  return diagnose(attempts_PG(sampled), attempts_PG(kept), {
+    ...{ maxTokens: config.maxTokens, groupSize: config.groupSize, filterTruncated: config.overlong.filter },
+    groupBaseline: kind !== 'gae' && kind !== 'reinforce++',
+  });
+}
+
+function noteFruitless({ progress, config }: RolloutContext, iteration: number, { sampled, batches }: Batches): void {
+  if (batches % FRUITLESS_BATCHES !== 0) return;
+  const found = diagnosisOf(sampled, [], config);
+  progress.note(
+    `iteration ${iteration}: ${batches} generation batches without a prompt whose attempts differ` +
+      `${found ? `: ${found.message}. ${found.option}: ${found.hint}` : ''} (dynamicSampling.maxBatches ends the search)`,
+    'warn',
   );
 }
+
+/** @throws HoneError('input') at the limit of dynamic sampling, unless the run shall train on what there is. */
+function assertEnough(
+  kept: readonly Group[],
+  { batches, sampled }: Batches,
+  { iteration }: { iteration: number },
+  diagnosis: Diagnosis | undefined,
+  config: RlConfig,
+): void {
+  const { enabled, onLimit } = config.dynamicSampling;
+  const wanted = config.promptsPerIteration;
+  if (!enabled || onLimit === 'train' || kept.length >= wanted) return;
+  const attempts = sampled.flatMap((group) => group.attempts);
+  const accuracy = ((100 * correctCount(attempts)) / attempts.length).toFixed(1);
+  const found = `iteration ${iteration} found only ${kept.length} of ${wanted} prompts with mixed results in ${batches} batches`;
+  throw new HoneError('input', `${found} (accuracy ${accuracy} %)${diagnosis ? `: ${diagnosis.message}` : ''}`, {
+    where: 'dynamicSampling.maxBatches',
+    hint: diagnosis ? `${diagnosis.option}: ${diagnosis.hint}` : MORE_BATCHES,
+  });
+}
+
+const MORE_BATCHES =
+  'Raise groupSize or dynamicSampling.maxBatches, change the difficulty of the problems, or set dynamicSampling.onLimit=train.';
 
 /** The control arm: rewards keep their distribution and lose their meaning. */
 function shuffleRewards(groups: readonly Group[], seed: number, iteration: number): void {
@@ -105,12 +205,4 @@ function shuffleRewards(groups: readonly Group[], seed: number, iteration: numbe
   const rewards = attempts.map((attempt) => attempt.reward);
   const shuffled = new RandomStream(seed, 'shuffled-reward', iteration).shuffle(rewards);
   attempts.forEach((attempt, i) => (attempt.reward = shuffled[i] as number));
-}
-
-function setAdvantages({ attempts }: Group, options: RolloutContext['config']['advantage']): void {
-  const advantages_G = groupAdvantages(
-    attempts.map((attempt) => attempt.reward),
-    options,
-  );
-  attempts.forEach((attempt, i) => (attempt.advantage = advantages_G[i] as number));
 }

@@ -1,36 +1,20 @@
 import { HoneError, messageOf, RandomStream, type Progress } from '../core/index.js';
-import type { Sample, Sampler, SampleParams, StopReason } from '../engine/types.js';
+import type { Sampler } from '../engine/types.js';
 import type { RolloutRow } from '../runs/types.js';
-import type { Problem, ProblemSource, Response, Task, Verdict } from '../tasks/types.js';
-import { hasFilters, type RlConfig } from './config.js';
+import { playEpisodes, type Episode, type EpisodeStart } from '../tasks/episodes.js';
+import { stopsOf } from '../tasks/render.js';
+import type { Problem, ProblemSource, Task, Verdict } from '../tasks/types.js';
+import { modelLength, type Attempt, type Group } from './attempt.js';
+import type { RlConfig } from './config.js';
+import { attemptOf, attemptStream, codecOf, episodeLimits } from './environment.js';
 import type { Rendering } from './rendering.js';
-import { baseReward, softOverlongPunishment } from './shaping.js';
+import { effortOf, rewardOf } from './rewards.js';
 
-/** One graded sample on its way to the loss. */
-export interface Attempt {
-  tokens: Int32Array;
-  stopReason: StopReason;
-  response: Response;
-  verdict: Verdict;
-  /** Sampler logprobs of the distribution the trainer models (logits over temperature, no filters), if it gave them. */
-  modelLogprobs: Float32Array | undefined;
-  /** Under the distribution the tokens were drawn from. */
-  samplingLogprobs: Float32Array | undefined;
-  reward: number;
-  advantage: number;
-  /** Took part in an update with a gradient of its own. */
-  trained: boolean;
-}
-
-/** The attempts at one prompt. */
-export interface Group {
-  problem: Problem;
-  prompt: Int32Array;
-  attempts: Attempt[];
-}
+export type { Attempt, Group } from './attempt.js';
+export { trainedLogprobs } from './environment.js';
 
 export interface RolloutContext {
-  task: Pick<Task, 'grade' | 'stop'>;
+  task: Pick<Task, 'grade' | 'stop' | 'environment' | 'effort'>;
   problems: ProblemSource;
   /** Index of the problem at a position of the walk over the training problems. */
   order: { at(position: number): number };
@@ -50,9 +34,17 @@ export interface RolloutTiming {
   sampledTokens: number;
 }
 
+/** An attempt and the episode it was made of. */
+interface Played {
+  problem: Problem;
+  attempt: Attempt;
+  episode: Episode;
+}
+
 /**
- * Samples and grades `count` prompts from position `cursor` of the problem order.
- * @param ordinal prompts this iteration has sampled before; keeps the sampling seeds of an iteration apart.
+ * Samples, grades and rewards `count` prompts from position `cursor` of the problem order. Rewards are those of
+ * `rewardOf`, not normalised yet.
+ * @param at.ordinal prompts this iteration has sampled before; keeps the sampling seeds of an iteration apart.
  * @throws HoneError('usage') when a prompt leaves no room for a response, HoneError('input') when no sample got a verdict.
  */
 export async function sampleGroups(
@@ -60,38 +52,75 @@ export async function sampleGroups(
   sampler: Sampler,
   at: { iteration: number; cursor: number; ordinal: number; count: number },
 ): Promise<{ groups: Group[]; timing: RolloutTiming }> {
-  const { config, problems, order, render, progress } = context;
-  const seeds = new RandomStream(context.seed, 'rollout', at.iteration);
-  const requests = Array.from({ length: at.count }, (_, i) => {
-    const problem = problems.at(order.at(at.cursor + i));
-    const promptTokens = render.prompt(problem);
-    assertRoom(problem, promptTokens.length, context);
-    return { problem, promptTokens, params: sampleParams(context, seeds.seed(at.ordinal + i)) };
-  });
+  const starts = startsOf(context, at);
   const started = performance.now();
-  const samples_PG = await sampler.sampleBatch(requests, {
-    signal: context.signal,
-    onProgress: (done, total, tokens) => progress.update(at.iteration - 1, { sampling: `${done}/${total}`, tokens }),
-  });
+  const episodes_PG = await play(context, sampler, starts, at.iteration);
   const sampled = performance.now();
+  const { groups, played } = groupsOf(starts, episodes_PG, context);
+  await gradeAll(played, context);
   context.signal?.throwIfAborted();
-  const groups = requests.map(({ problem, promptTokens }, p) => ({
-    problem,
-    prompt: promptTokens,
-    attempts: (samples_PG[p] ?? []).map((sample) => ungraded(sample, context)),
-  }));
-  await gradeGroups(groups, context);
-  context.signal?.throwIfAborted();
-  const graded = performance.now();
-  for (const attempt of groups.flatMap((group) => group.attempts)) attempt.reward = rewardOf(attempt, config);
+  for (const { problem, attempt, episode } of played) {
+    const effort = effortOf(context.task, problem, attempt, context.config);
+    const { value, components } = rewardOf(attempt, context.config, { effort, environment: episode.reward });
+    attempt.reward = value;
+    attempt.components = components;
+  }
   return {
     groups,
     timing: {
       sampleSeconds: (sampled - started) / 1000,
-      gradeSeconds: (graded - sampled) / 1000,
-      sampledTokens: groups.reduce((sum, group) => sum + group.attempts.reduce((n, a) => n + a.tokens.length, 0), 0),
+      gradeSeconds: (performance.now() - sampled) / 1000,
+      sampledTokens: played.reduce((sum, { attempt }) => sum + modelLength(attempt), 0),
     },
   };
+}
+
+function startsOf(
+  context: RolloutContext,
+  at: { iteration: number; cursor: number; ordinal: number; count: number },
+): EpisodeStart[] {
+  const { problems, order, render, seed } = context;
+  const seeds = new RandomStream(seed, 'rollout', at.iteration);
+  return Array.from({ length: at.count }, (_, i) => {
+    const problem = problems.at(order.at(at.cursor + i));
+    const promptTokens = render.prompt(problem).slice(); // Groups are told apart by this array.
+    assertRoom(problem, promptTokens.length, context);
+    const params = sampleParams(context, seeds.seed(at.ordinal + i));
+    return { problem, promptTokens, params, random: attemptStream(seed, at.iteration, at.ordinal + i) };
+  });
+}
+
+async function play(
+  { task, config, maxContext, render, signal, progress }: RolloutContext,
+  sampler: Sampler,
+  starts: readonly EpisodeStart[],
+  iteration: number,
+): Promise<Episode[][]> {
+  const limits = episodeLimits(config, maxContext, task.environment !== undefined);
+  const episodes = await playEpisodes(sampler, starts, limits, codecOf(render), task.environment, {
+    signal,
+    onProgress: (done, total, tokens, turn) =>
+      progress.update(iteration - 1, { sampling: `${done}/${total}`, ...(turn > 1 ? { turn } : {}), tokens }),
+  });
+  signal?.throwIfAborted();
+  return episodes;
+}
+
+function groupsOf(
+  starts: readonly EpisodeStart[],
+  episodes_PG: readonly Episode[][],
+  { task, render, config }: RolloutContext,
+): { groups: Group[]; played: Played[] } {
+  const played: Played[] = [];
+  const groups = starts.map(({ problem, promptTokens }, p) => {
+    const attempts = (episodes_PG[p] ?? []).map((episode) => {
+      const attempt = attemptOf(episode, render, config, task.environment !== undefined);
+      played.push({ problem, attempt, episode });
+      return attempt;
+    });
+    return { problem, prompt: promptTokens, attempts };
+  });
+  return { groups, played };
 }
 
 function assertRoom(problem: Problem, promptLength: number, { config, maxContext }: RolloutContext): void {
@@ -105,47 +134,34 @@ function assertRoom(problem: Problem, promptLength: number, { config, maxContext
     );
 }
 
-function sampleParams({ config, task }: RolloutContext, seed: number): SampleParams {
-  const { groupSize: n, maxTokens, temperature, topP, topK, minP } = config;
+function sampleParams({ config, task }: RolloutContext, seed: number): EpisodeStart['params'] {
+  const { groupSize: n, temperature, topP, topK, minP } = config;
   const filters = { topP: topP ?? undefined, topK: topK ?? undefined, minP: minP ?? undefined };
-  return { n, maxTokens, temperature, ...filters, stop: task.stop, seed };
-}
-
-function ungraded(sample: Sample, { config, render }: RolloutContext): Attempt {
-  const { tokens, stopReason, rawLogprobs, samplingLogprobs } = sample;
-  const unfiltered = hasFilters(config) ? undefined : samplingLogprobs;
-  return {
-    tokens,
-    stopReason,
-    response: render.response(tokens, stopReason),
-    verdict: { status: 'no_verdict', score: 0, cause: 'grader', reason: 'not graded' },
-    modelLogprobs: config.temperature === 1 ? (rawLogprobs ?? unfiltered) : unfiltered,
-    samplingLogprobs: samplingLogprobs ?? rawLogprobs,
-    reward: 0,
-    advantage: 0,
-    trained: false,
-  };
+  return { n, temperature, ...filters, stop: stopsOf(task), seed };
 }
 
 /** Grades all attempts, `gradeConcurrency` at a time, in order. */
-async function gradeGroups(groups: readonly Group[], context: RolloutContext): Promise<void> {
-  const queue = groups.flatMap((group) => group.attempts.map((attempt) => ({ group, attempt })));
+async function gradeAll(played: readonly Played[], context: RolloutContext): Promise<void> {
   let next = 0;
   const worker = async () => {
-    for (let job = queue[next++]; job && !context.signal?.aborted; job = queue[next++])
-      job.attempt.verdict = await gradeOne(job.group.problem, job.attempt, context);
+    for (let job = played[next++]; job && !context.signal?.aborted; job = played[next++])
+      job.attempt.verdict = await gradeOne(job, context);
   };
-  await Promise.all(Array.from({ length: Math.min(context.gradeConcurrency, queue.length) }, worker));
-  const [first] = queue;
-  if (first && !context.signal?.aborted && queue.every(({ attempt }) => attempt.verdict.status === 'no_verdict'))
+  await Promise.all(Array.from({ length: Math.min(context.gradeConcurrency, played.length) }, worker));
+  const [first] = played;
+  if (first && !context.signal?.aborted && played.every(({ attempt }) => attempt.verdict.status === 'no_verdict'))
     throw new HoneError('input', `no sample got a verdict: ${first.attempt.verdict.reason}`, {
-      where: first.group.problem.id,
+      where: first.problem.id,
       hint: 'Check the grader and the gold answers; `hone tasks preview` grades a few problems.',
     });
 }
 
-/** A grader that throws is a fault of ours, not of the response: no verdict, with the error as reason. */
-async function gradeOne(problem: Problem, attempt: Attempt, context: RolloutContext): Promise<Verdict> {
+/** A grader or an environment that throws is a fault of ours, not of the response: no verdict, with the error as reason. */
+async function gradeOne({ problem, attempt, episode }: Played, context: RolloutContext): Promise<Verdict> {
+  if (episode.failure !== undefined) {
+    context.progress.note(`problem ${problem.id}: ${episode.failure}`, 'warn');
+    return attempt.verdict;
+  }
   try {
     return await context.task.grade(problem, attempt.response, { signal: context.signal });
   } catch (error) {
@@ -154,33 +170,21 @@ async function gradeOne(problem: Problem, attempt: Attempt, context: RolloutCont
   }
 }
 
-/** Base reward and the soft overlong punishment; 0 without a verdict. */
-function rewardOf({ verdict, tokens }: Attempt, { rewards, overlong }: RlConfig): number {
-  if (verdict.status === 'no_verdict') return 0;
-  const { enabled, maxTokens, cacheTokens, factor } = overlong.soft;
-  const punishment = enabled ? softOverlongPunishment(tokens.length, maxTokens, cacheTokens, factor) : 0;
-  return baseReward(verdict.score, rewards) + punishment;
-}
-
 /** The rows of one iteration as stored in the run folder. */
 export function rolloutRows(iteration: number, groups: readonly Group[]): RolloutRow[] {
   return groups.flatMap(({ problem, attempts }) =>
-    attempts.map(({ response, stopReason, tokens, verdict, reward, advantage, trained }, sample) => ({
-      iteration,
-      problemId: problem.id,
-      prompt: problem.prompt,
-      sample,
-      text: response.text,
-      stopReason,
-      tokens: tokens.length,
-      status: verdict.status,
-      score: verdict.score,
-      reason: verdict.reason,
-      extracted: verdict.extracted,
-      wellFormed: verdict.wellFormed,
-      reward,
-      advantage,
-      trained,
-    })),
+    attempts.map((attempt, sample) => rowOf(iteration, problem, attempt, sample)),
   );
+}
+
+function rowOf(iteration: number, problem: Problem, attempt: Attempt, sample: number): RolloutRow {
+  const { response, stopReason, verdict, reward, components = {}, advantage, trained } = attempt;
+  const parts = Object.keys(components).length > 1 ? { components } : {};
+  return {
+    ...{ iteration, problemId: problem.id, prompt: problem.prompt, sample, text: response.text, stopReason },
+    tokens: modelLength(attempt),
+    ...{ status: verdict.status, score: verdict.score, reason: verdict.reason },
+    ...{ extracted: verdict.extracted, wellFormed: verdict.wellFormed },
+    ...{ reward, ...parts, advantage, trained },
+  };
 }

@@ -43,6 +43,7 @@ const rolloutSchema: z.ZodType<RolloutRow> = z.object({
   extracted: z.string().optional(),
   wellFormed: z.boolean().optional(),
   reward: z.number(),
+  components: z.record(z.string(), z.number()).optional(),
   advantage: z.number(),
   trained: z.boolean(),
 });

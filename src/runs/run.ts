@@ -7,6 +7,7 @@ import { dropLater, retain, sweepCheckpoints, writeCheckpoint } from './checkpoi
 import { LOCK_NAMES, lockRun, type RunLock } from './lock.js';
 import * as logs from './logs.js';
 import { checkRunName, describeRun, formatRunFile, manifestOf, readRunFile, RUN_FILE } from './manifest.js';
+import { EventFile, hasTensorboard, TENSORBOARD_FOLDER } from './tensorboard.js';
 import type { CheckpointPolicy, CheckpointState, Json, MetricsLine, RolloutRow, Run, RunManifest } from './types.js';
 
 export const CHECKPOINTS_FOLDER = 'checkpoints';
@@ -19,6 +20,8 @@ export interface CreateRunOptions {
   policy: CheckpointPolicy;
   /** Share of each iteration's problems whose rollouts are stored, 0 to 1. */
   rolloutShare: number;
+  /** Keep TensorBoard event files beside the metrics. Default: no. */
+  tensorboard?: boolean;
   /** Replaces the file system below all durable writes, for tests. */
   fs?: DurableFs;
 }
@@ -43,11 +46,13 @@ export async function createRun(options: CreateRunOptions): Promise<Run> {
     await fs.mkdir(join(path, CHECKPOINTS_FOLDER));
     await writeFileAtomic(join(path, RUN_FILE), formatRunFile(file), { fs });
     await fs.syncFolder(dirname(path));
+    const events = options.tensorboard === true ? new EventFile(path, file, fs) : undefined;
+    await events?.rewrite([]);
+    return new FolderRun(path, options.manifest, options.policy, options.rolloutShare, fs, state, events);
   } catch (error) {
     await state.release();
     throw error;
   }
-  return new FolderRun(path, options.manifest, options.policy, options.rolloutShare, fs, state);
 }
 
 /**
@@ -70,7 +75,9 @@ export async function openRun(path: string, options: { fs?: DurableFs } = {}): P
     await logs.sweepTemporaryFiles(folder, fs);
     await logs.sweepTemporaryFiles(join(folder, logs.ROLLOUTS_FOLDER), fs);
     await logs.repairMetrics(folder, fs);
-    return new FolderRun(folder, manifestOf(file), file.checkpoints, file.rolloutShare, fs, state);
+    const events = (await hasTensorboard(folder)) ? new EventFile(folder, file, fs) : undefined;
+    await events?.rewrite(await logs.readMetricsLines(folder));
+    return new FolderRun(folder, manifestOf(file), file.checkpoints, file.rolloutShare, fs, state, events);
   } catch (error) {
     await state.release();
     throw error;
@@ -104,7 +111,7 @@ function checkStorage(policy: CheckpointPolicy, share: number): void {
 
 /** A folder counts as empty when it holds only what a crash at the very start of a run can leave. */
 async function refuseUsed(path: string): Promise<void> {
-  const skeleton = [logs.ROLLOUTS_FOLDER, CHECKPOINTS_FOLDER];
+  const skeleton = [logs.ROLLOUTS_FOLDER, CHECKPOINTS_FOLDER, TENSORBOARD_FOLDER];
   const names = await namesIn(path);
   const inner = await Promise.all(skeleton.filter((name) => names.includes(name)).map((n) => namesIn(join(path, n))));
   const harmless = (name: string): boolean =>
@@ -166,6 +173,8 @@ class FolderRun implements Run {
     private readonly rolloutShare: number,
     private readonly fs: DurableFs,
     private readonly state: RunState,
+    /** Where metrics go besides; undefined: nowhere. */
+    private readonly events: EventFile | undefined,
   ) {}
 
   get #checkpoints(): string {
@@ -187,6 +196,7 @@ class FolderRun implements Run {
       this.#torn = true;
       await logs.appendMetricsLine(this.path, line, this.fs);
       this.#torn = false;
+      await this.events?.append(line);
     });
   }
 
@@ -217,6 +227,7 @@ class FolderRun implements Run {
       await dropLater(this.#checkpoints, iteration, this.fs);
       await logs.cutMetrics(this.path, iteration, this.fs);
       await logs.cutRollouts(this.path, iteration, this.fs);
+      await this.events?.rewrite(await logs.readMetricsLines(this.path));
     });
   }
 

@@ -47,6 +47,8 @@ export interface RolloutRow {
   extracted?: string;
   wellFormed?: boolean;
   reward: number;
+  /** What the reward was made of, where that is more than the base reward. */
+  components?: { readonly [name: string]: number };
   advantage: number;
   /** False when the group was dropped (no variance, excess, no verdict). */
   trained: boolean;

@@ -13,10 +13,14 @@ import {
 } from './grading/maths/index.js';
 import { gradeNumeric, type Grader } from './numeric.js';
 import { parseOptions } from './options.js';
+import { actionEffort } from './signals/effort.js';
 import { readRows, type Row } from './rows.js';
+import { PROMPT_TEMPLATES } from './templates/index.js';
 import { shuffledPasses, splitOf } from './split.js';
 import type { Demonstration, Problem, ProblemSource, Response, Split, Task, Verdict } from './types.js';
 import { correct, noVerdict, wrong } from './verdicts.js';
+
+const DEFAULT_PROMPT = '{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}.';
 
 export const datasetOptions = z.strictObject({
   name: z.string().min(1).default('jsonl'),
@@ -35,13 +39,16 @@ export const datasetOptions = z.strictObject({
       solution: z.string().optional(),
     })
     .prefault({}),
-  /** The user turn; {problem} stands for the problem. */
+  /** The user turn; {problem} stands for the problem. Not given: DEFAULT_PROMPT. */
   prompt: z
     .string()
     .refine((text) => text.includes('{problem}'), 'has no {problem} in it')
-    .default('{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}.'),
+    .optional(),
+  /** A published prompt instead of `prompt`, with its format, stop strings and rule for thinking (src/tasks/templates). */
+  template: z.enum([...PROMPT_TEMPLATES.keys()]).optional(),
   system: z.string().optional(),
-  format: z.enum(['chat', 'raw']).default('chat'),
+  /** `chat` where neither it nor a template says otherwise. */
+  format: z.enum(['chat', 'raw']).optional(),
   /** The grader's profile: where an answer may stand and when it is the gold one. */
   profile: z.enum([...MATHS_PROFILES.keys()]).default('default'),
   /** Whether a response has to close its thought with </think> before it answers; the profile's rule where not given. */
@@ -56,6 +63,28 @@ export const datasetOptions = z.strictObject({
 });
 export type DatasetOptions = z.input<typeof datasetOptions>;
 type Parsed = z.output<typeof datasetOptions>;
+
+/** How a problem is put to the model. */
+interface Form {
+  prompt: string;
+  format: 'chat' | 'raw';
+  stop?: readonly string[];
+  thinking?: Parsed['thinking'];
+}
+
+/** @throws HoneError usage where a template meets what it decides itself. */
+function formOf({ name, prompt, template: chosen, system, format, thinking }: Parsed): Form {
+  const template = chosen === undefined ? undefined : PROMPT_TEMPLATES.get(chosen);
+  if (!template) return { prompt: prompt ?? DEFAULT_PROMPT, format: format ?? 'chat', thinking };
+  const also = Object.entries({ prompt, system, format }).find(([, value]) => value !== undefined)?.[0];
+  if (also !== undefined)
+    throw new HoneError('usage', `the template ${template.name} decides ${also} itself`, {
+      where: `task ${name}, option ${also}`,
+      hint: `Leave out ${also} or template.`,
+    });
+  const { text, stop } = template;
+  return { prompt: text, format: template.format, ...(stop ? { stop } : {}), thinking: thinking ?? template.thinking };
+}
 
 interface Example {
   id: string;
@@ -194,17 +223,20 @@ function withoutBenchmarks(rows: Row<RawRow>[], options: Parsed, path: string): 
   return named.filter(({ benchmark }) => benchmark === undefined).map(({ row }) => row);
 }
 
-function sourceOf(examples: readonly Example[], options: Parsed, split: Split, seed: number): ProblemSource {
+function sourceOf(
+  examples: readonly Example[],
+  { name, form, split, seed }: { name: string; form: Form; split: Split; seed: number },
+): ProblemSource {
   if (examples.length === 0)
     throw new HoneError('input', `the ${split} split has no problem`, {
-      where: `task ${options.name}`,
+      where: `task ${name}`,
       hint: 'Look at the file and at what was left out of it (the counts are in the report of the task).',
     });
   const order = shuffledPasses(examples.length, seed, `dataset-${split}`);
   const at = (index: number): Problem => {
     const { id, problem, answer, solution } = examples[order(index)] as Example;
-    const prompt = options.prompt.replaceAll('{problem}', () => problem);
-    const quoted = options.format === 'raw' ? { quoted: [problem] } : {};
+    const prompt = form.prompt.replaceAll('{problem}', () => problem);
+    const quoted = form.format === 'raw' ? { quoted: [problem] } : {};
     return { id, prompt, ...quoted, answer, ...(solution === undefined ? {} : { data: { solution } }) };
   };
   return { size: examples.length, at };
@@ -271,7 +303,7 @@ function demonstrationText(problem: Problem): string {
   return boxed ? worked : `${worked}\nThe answer is \\boxed{${problem.answer}}.`;
 }
 
-function profileOf({ profile, thinking }: Parsed): MathsProfile {
+function profileOf({ profile }: Parsed, { thinking }: Form): MathsProfile {
   const named = MATHS_PROFILES.get(profile) ?? DEFAULT_PROFILE;
   return thinking === undefined ? named : { ...named, thinking };
 }
@@ -289,18 +321,21 @@ export function datasetTask(input: DatasetOptions, grader?: Grader): DatasetTask
   const loaded: Partial<Record<Split, Loaded>> = {};
   const testOf = () => (loaded.test ??= loadTest(options));
   const load = (split: Split) => (split === 'test' ? testOf() : (loaded.train ??= loadTrain(options, testOf())));
-  const grading = { profile: profileOf(options), policy: options.answer, ...(grader ? { grader } : {}) };
+  const form = formOf(options);
+  const grading = { profile: profileOf(options, form), policy: options.answer, ...(grader ? { grader } : {}) };
   return {
     name: options.name,
     description: options.description ?? `problems of ${basename(pathOf(options, 'test'))}`,
-    format: options.format,
+    format: form.format,
     ...(options.system === undefined ? {} : { system: options.system }),
+    ...(form.stop ? { stop: form.stop } : {}),
     suggestedMaxTokens: options.maxTokens,
     ...(grader || options.answer !== 'default'
       ? {}
       : { grader: { profile: grading.profile.name, version: MATHS_GRADER_VERSION } }),
-    problems: (split, seed) => sourceOf(load(split).examples, options, split, seed),
+    problems: (split, seed) => sourceOf(load(split).examples, { name: options.name, form, split, seed }),
     grade: (problem, response, context) => gradeAnswer(problem, response, { ...grading, signal: context?.signal }),
+    effort: (_problem, { text }) => actionEffort(text),
     goldResponse: (problem) => `\\boxed{${problem.answer}}`,
     ...(options.fields.solution
       ? { demonstrate: (problem: Problem, style: 'plain' | 'search') => demonstrate(options.name, problem, style) }

@@ -31,6 +31,7 @@ const definitionSchema = z
     grade: aFunction<Task['grade']>('(problem, response) => Promise<Verdict>'),
     demonstrate: aFunction<NonNullable<Task['demonstrate']>>('(problem, style, random) => demonstration').optional(),
     goldResponse: aFunction<NonNullable<Task['goldResponse']>>('(problem) => text').optional(),
+    effort: aFunction<NonNullable<Task['effort']>>('(problem, response) => number').optional(),
     environment: z.custom<NonNullable<Task['environment']>>((value) => hasReset(value)).optional(),
   })
   .refine((task) => (task.problems === undefined) !== (task.generate === undefined), {

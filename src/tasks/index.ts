@@ -2,9 +2,32 @@ export * from './types.js';
 export { ANSWER_RULES, extractAnswer, type AnswerPolicy, type AnswerRule, type ExtractedAnswer } from './answers.js';
 export { arithmeticTask, type ArithmeticOptions } from './arithmetic.js';
 export { benchmarkOf, fingerprint } from './benchmarks.js';
+export { calculate, calculatorTask, type CalculatorOptions } from './calculator.js';
 export * from './code/index.js';
 export { countdownTask, type CountdownOptions } from './countdown.js';
 export { datasetTask, gradeAnswer, type DatasetOptions, type DatasetReport, type DatasetTask } from './dataset.js';
+export { PROMPT_TEMPLATES, type PromptTemplate } from './templates/index.js';
+export {
+  difficultyRowSchema,
+  isOfLevel,
+  readPassRates,
+  type DifficultyRow,
+  type Level,
+  type LevelModels,
+  type PassRates,
+} from './difficulty.js';
+export {
+  episodeResponse,
+  episodeTokens,
+  playEpisodes,
+  segmentsOf,
+  type Episode,
+  type EpisodeCodec,
+  type EpisodeHooks,
+  type EpisodeLimits,
+  type EpisodePart,
+  type EpisodeStart,
+} from './episodes.js';
 export { defineTask, type TaskDefinition } from './define.js';
 export {
   compareAnswers,
@@ -41,7 +64,16 @@ export { gradeNumeric, normalizeText, parseNumber, type Comparison, type Grader 
 export { pathTask, type PathOptions } from './path.js';
 export { gsm8kTask, mathTask } from './presets.js';
 export { listTasks, type TaskEntry } from './registry.js';
-export { renderDemonstration, renderPrompt, responseText, type RenderModel } from './render.js';
+export {
+  codecOf,
+  renderDemonstration,
+  renderEnvironment,
+  renderPrompt,
+  responseText,
+  stopsOf,
+  type RenderModel,
+} from './render.js';
+export * from './signals/index.js';
 export { drawnSource, splitOf, type Draft } from './split.js';
 export { gradeGold, validateTask, type Validation, type ValidationFailure } from './validate.js';
 export { correct, noVerdict, wrong } from './verdicts.js';

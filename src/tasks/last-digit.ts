@@ -275,6 +275,16 @@ export function lastDigitSkills(problem: Problem, text: string): LastDigitSkills
   };
 }
 
+/** Different candidates that a response tries with the given digits, of all there are. */
+function effortOf(problem: Problem, { text }: Response): number {
+  const puzzle = puzzleSchema.parse(problem.data);
+  const { attempts } = parseAttempts(text, notationOf(puzzle));
+  return (
+    new Set(attempts.filter((attempt) => isRight(attempt, puzzle)).map(({ operators }) => operators)).size /
+    candidatesOf(puzzle).length
+  );
+}
+
 /**
  * The last-digit puzzle: put operators between digits, work from left to right keeping the last digit, reach the
  * target. `9 2 9>2:` is answered by attempts, each closed by x (wrong, go on), ! (claim) or ? (give up):
@@ -299,6 +309,7 @@ export function lastDigitTask(input?: z.input<typeof lastDigitOptions>): Task {
         ? listedSource((pools[split] ??= listPools(options, split)), options, split, seed)
         : randomSource(options, split, seed),
     grade: async (problem, response) => gradeText(problem, response),
+    effort: effortOf,
     demonstrate: (problem, style, random): Demonstration => ({
       problem,
       response: (style === 'plain' ? plainText : searchText)(problem, options, random),

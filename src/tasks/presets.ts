@@ -6,6 +6,7 @@ import { parseOptions } from './options.js';
 /** Options of a preset: the folder of its files, and what a dataset task lets be changed. */
 export const presetOptions = datasetOptions
   .pick({
+    template: true,
     system: true,
     format: true,
     answer: true,

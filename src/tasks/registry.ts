@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { codeTaskOptions, humanEvalTask, mbppTask } from './code/index.js';
 import { arithmeticOptions, arithmeticTask } from './arithmetic.js';
+import { calculatorOptions, calculatorTask } from './calculator.js';
 import { countdownOptions, countdownTask } from './countdown.js';
 import { datasetOptions, datasetTask } from './dataset.js';
 import { lastDigitOptions, lastDigitTask } from './last-digit.js';
@@ -44,6 +45,13 @@ const ENTRIES: readonly TaskEntry[] = [
     arithmeticTask,
   ),
   entry('countdown', 'procedural', 'reach a target from given numbers', countdownOptions, countdownTask),
+  entry(
+    'calculator',
+    'procedural',
+    'integer arithmetic with a calculator to call (an environment with a tool)',
+    calculatorOptions,
+    calculatorTask,
+  ),
   entry('path', 'procedural', 'find the way through a graph; lengths vary tenfold', pathOptions, pathTask),
   entry('gsm8k', 'dataset', 'grade-school word problems (needs data files)', presetOptions, gsm8kTask),
   entry('math', 'dataset', 'competition problems, MATH and MATH-500 (needs data files)', presetOptions, mathTask),

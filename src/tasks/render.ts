@@ -1,5 +1,6 @@
 import { HoneError } from '../core/index.js';
 import { type ChatMessage, type ChatTemplate, encodeChat, encodePlain, type Tokenizer } from '../model/index.js';
+import type { EpisodeCodec } from './episodes.js';
 import type { Demonstration, Problem, Response, Task } from './types.js';
 
 /** What rendering needs of a model. */
@@ -53,7 +54,41 @@ export function responseText(
   stopReason: Response['stopReason'],
 ): Response {
   const text = model.tokenizer.decode(tokens, { skipSpecial: true });
-  return { text: stopReason === 'stop' ? cutAfterStop(text, task.stop ?? []) : text, tokens, stopReason };
+  return { text: stopReason === 'stop' ? cutAfterStop(text, stopsOf(task) ?? []) : text, tokens, stopReason };
+}
+
+/** Strings that end a turn: those of the task and of its environment; undefined: none. */
+export function stopsOf({ stop, environment }: Pick<Task, 'stop' | 'environment'>): readonly string[] | undefined {
+  return environment?.stop ? [...(stop ?? []), ...environment.stop] : stop;
+}
+
+/**
+ * Tokens of what an environment says after a turn of the model. Plain text (special-token strings in it too), except
+ * after an end token of a chat task: there it is a user turn of the model's template with the next assistant turn opened.
+ */
+export function renderEnvironment(
+  task: Task,
+  model: RenderModel,
+  text: string,
+  after: Response['stopReason'],
+): Int32Array {
+  if (task.format !== 'chat' || after !== 'eos') return encodePlain(model.tokenizer, text);
+  const said: ChatMessage[] = [
+    { role: 'user', content: '.' },
+    { role: 'assistant', content: '.' },
+  ];
+  const chat = withTemplate(task, model);
+  const [before, whole] = [
+    encodeChat(chat, said),
+    encodeChat(chat, [...said, { role: 'user', content: text }], { addGenerationPrompt: true }),
+  ];
+  const end = before.findLastIndex((token) => model.tokenizer.eosIds.includes(token)) + 1;
+  if (end === 0 || before.subarray(0, end).some((token, i) => whole[i] !== token))
+    throw new HoneError('usage', 'the chat template changes earlier turns, so a turn cannot be appended', {
+      where: `task ${task.name}`,
+      hint: 'Use a model whose template writes each turn on its own, or let the environment stop at a string.',
+    });
+  return whole.slice(end);
 }
 
 /** Cuts after the stop string that is complete first. */
@@ -95,4 +130,12 @@ function endOfTurn(task: Task, { problem, response }: Demonstration, model: Rend
   const rendered = encodeChat(withTemplate(task, model), messages);
   const last = rendered.findLast((token) => model.tokenizer.eosIds.includes(token));
   return last ?? endToken(model.tokenizer);
+}
+
+/** How a task's turns become text for its environment, and the environment's words tokens. */
+export function codecOf(task: Task, model: RenderModel): EpisodeCodec {
+  return {
+    text: (tokens, stopReason) => responseText(task, model, tokens, stopReason).text,
+    environment: (text, after) => renderEnvironment(task, model, text, after),
+  };
 }

@@ -9,7 +9,7 @@ export interface Row<T> {
   value: T;
 }
 
-function parseLine<T>(text: string, schema: z.ZodType<T>, where: string): T {
+function parseLine<T>(text: string, schema: z.ZodType<T>, where: string, ofTask: boolean): T {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -25,7 +25,7 @@ function parseLine<T>(text: string, schema: z.ZodType<T>, where: string): T {
   const issue = parsed.error.issues[0];
   throw new HoneError('input', `field "${issue?.path.join('.') ?? ''}": ${issue?.message ?? 'not valid'}`, {
     where,
-    hint: 'Mend the row, or name the right fields in the task option `fields`.',
+    hint: ofTask ? 'Mend the row, or name the right fields in the task option `fields`.' : 'Mend the row.',
     cause: parsed.error,
   });
 }
@@ -47,7 +47,7 @@ export function readRows<T>(path: string, schema: z.ZodType<T>, option?: string)
     .split(/\r?\n/)
     .map((content, index) => ({ content, line: index + 1 }))
     .filter(({ content }) => content.trim() !== '')
-    .map(({ content, line }) => ({ line, value: parseLine(content, schema, `${path}:${line}`) }));
+    .map(({ content, line }) => ({ line, value: parseLine(content, schema, `${path}:${line}`, option !== undefined) }));
 }
 
 function unreadable(error: unknown, path: string, option: string | undefined): unknown {

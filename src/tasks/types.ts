@@ -22,16 +22,19 @@ export interface Problem {
 export interface Segment {
   tokens: Int32Array;
   source: 'prompt' | 'model' | 'tool';
+  /** As the grader and the environment read it: cut after a stop string, without the end token. */
+  text?: string;
   logprobs?: Float32Array;
   version?: number;
 }
 
 /** A model's answer as the grader sees it. */
 export interface Response {
-  /** Decoded text, cut after a stop string, without the end token. */
+  /** Decoded text, cut after a stop string, without the end token. With an environment: all segments joined. */
   text: string;
   tokens: Int32Array;
   stopReason: 'eos' | 'stop' | 'length' | 'aborted';
+  /** In a task with an environment: the turns of the model and what the environment said to them. */
   segments?: readonly Segment[];
 }
 
@@ -89,13 +92,29 @@ export interface Task {
   demonstrate?(problem: Problem, style: 'plain' | 'search', random: RandomStream): Demonstration;
   /** A text that must grade correct, where the gold answer gives one: for checking gold against gold, not to imitate. */
   goldResponse?(problem: Problem): string | undefined;
+  /** How much a response searches, from 0 to 1, right or wrong: counted, not judged. What an exploration reward pays for. */
+  effort?(problem: Problem, response: Response): number;
   environment?: Environment;
 }
 
-/** Tools and many turns. Absent: one prompt, one answer. */
+/**
+ * Tools and many turns. Absent: one prompt, one answer.
+ *
+ * A turn of the model ends with the end token, or with a stop string of the task or of the environment. It is handed to
+ * `step`; what that appends is encoded once and put after the turn, and the model goes on.
+ */
 export interface Environment {
+  /** Strings that end a turn, besides `Task.stop`. */
+  readonly stop?: readonly string[];
+  /** Turns of the model that suffice for every demonstration; what an evaluation allows. */
+  readonly suggestedMaxTurns: number;
+  /** A fresh state for one attempt. Draws come from `random` alone. */
   reset(problem: Problem, random: RandomStream): Promise<EnvironmentState>;
 }
 export interface EnvironmentState {
+  /**
+   * @param modelText the newest turn, cut after the stop string. @returns what to append (not read when `done`), whether
+   * the attempt is over, and a reward for the turn, which is added to that of the verdict.
+   */
   step(modelText: string): Promise<{ append: string; done: boolean; reward?: number }>;
 }

@@ -24,5 +24,6 @@ export {
   type FunctionTool,
 } from './tools.js';
 export { AGAIN_PROMPT, fillSlots, siftPrompts } from './prompts/index.js';
-export { methodNames, parseMethod } from './registry.js';
+export { pythonExecutor, pythonFunction, type PythonRun, type RunPython } from './python.js';
+export { methodNames, parseMethod, runsPrograms, type MethodOutside } from './registry.js';
 export { startServer, type RequestLimits, type RunningServer, type ServeOptions } from './server/index.js';

@@ -4,6 +4,8 @@ import { budgetForcing, S1_MARKERS } from './budget-forcing.js';
 import { direct } from './direct.js';
 import { multiRound } from './multi-round.js';
 import { sift } from './sift.js';
+import { pythonFunction } from './python.js';
+import { type CodeExecutor, codeTool, functionTools } from './tools.js';
 import { truncation } from './truncation.js';
 import type { Method } from './types.js';
 import { bestOfN, meanLogprob, selfConsistency } from './votes.js';
@@ -15,7 +17,13 @@ interface Entry {
   main?: string;
   /** Takes the next method of the chain as its own. */
   wraps: boolean;
-  make(options: Record<string, string>, inner: Method | undefined): Method;
+  make(options: Record<string, string>, inner: Method | undefined, outside: MethodOutside): Method;
+}
+
+/** What a method may need besides a model. */
+export interface MethodOutside {
+  /** Runs the programs that a model writes, for the tool loops. */
+  executor?: CodeExecutor;
 }
 
 const count = z.coerce.number().int().min(1).max(100_000);
@@ -23,13 +31,13 @@ const count = z.coerce.number().int().min(1).max(100_000);
 function entry<S extends z.ZodObject>(
   described: Omit<Entry, 'make'>,
   options: S,
-  make: (options: z.output<S>, inner: Method | undefined) => Method,
+  make: (options: z.output<S>, inner: Method | undefined, outside: MethodOutside) => Method,
 ): Entry {
   return {
     ...described,
-    make: (given, inner) => {
+    make: (given, inner, outside) => {
       const parsed = options.strict().safeParse(given);
-      if (parsed.success) return make(parsed.data as z.output<S>, inner);
+      if (parsed.success) return make(parsed.data as z.output<S>, inner, outside);
       const issue = parsed.error.issues[0];
       throw new HoneError('usage', issue?.message ?? 'not valid', {
         where: `method ${described.name}${issue?.path.length ? `, option ${issue.path.join('.')}` : ''}`,
@@ -115,9 +123,46 @@ const ENTRIES: readonly Entry[] = [
     }),
     (options) => truncation(options),
   ),
+  entry(
+    {
+      name: 'tools',
+      description: 'Python blocks are run in a sandbox, and the model goes on from their output (STILL-3)',
+      main: 'runs',
+      wraps: false,
+    },
+    z.object({ runs: count.default(3), output: count.default(2000) }),
+    ({ runs, output }, _inner, { executor }) =>
+      codeTool({ executor: sandboxed(executor, 'tools'), maxRuns: runs, maxOutput: output }),
+  ),
+  entry(
+    {
+      name: 'function-tools',
+      description: "the chat API's function calling, with Python in a sandbox as the function",
+      main: 'turns',
+      wraps: false,
+    },
+    z.object({ turns: count.default(8), output: count.default(2000) }),
+    ({ turns, output }, _inner, { executor }) => {
+      const python = pythonFunction(sandboxed(executor, 'function-tools'), output);
+      return functionTools({ tools: [python], maxTurns: turns });
+    },
+  ),
 ];
 
-/** Names and descriptions of the methods that can be named. The tool loops need an executor and are library only. */
+/** @throws HoneError('usage') where there is nothing to run programs in. */
+function sandboxed(executor: CodeExecutor | undefined, method: string): CodeExecutor {
+  if (executor) return executor;
+  throw new HoneError('usage', `${method} runs programs, and was given no sandbox to run them in`, {
+    where: `method ${method}`,
+    hint: 'Give parseMethod an executor (pythonExecutor); the command line does so by itself.',
+  });
+}
+
+/** Whether a method, as text, runs programs of the model: then it needs an executor. */
+export const runsPrograms = (text: string): boolean =>
+  text.split('/').some((part) => /^\s*(function-)?tools\s*(:|$)/.test(part));
+
+/** Names and descriptions of the methods that can be named. */
 export const methodNames: readonly { name: string; description: string }[] = ENTRIES.map(({ name, description }) => ({
   name,
   description,
@@ -128,13 +173,16 @@ export const methodNames: readonly { name: string; description: string }[] = ENT
  * @example parseMethod('self-consistency:10/sift:equivalence=opencompass')
  * @throws HoneError('usage') for unknown names and options, with the nearest name.
  */
-export function parseMethod(text: string): Method {
+export function parseMethod(text: string, outside: MethodOutside = {}): Method {
   const parts = text.split('/');
-  const method = parts.reduceRight<Method | undefined>((inner, part) => parseOne(part.trim(), inner), undefined);
+  const method = parts.reduceRight<Method | undefined>(
+    (inner, part) => parseOne(part.trim(), inner, outside),
+    undefined,
+  );
   return method as Method;
 }
 
-function parseOne(text: string, inner: Method | undefined): Method {
+function parseOne(text: string, inner: Method | undefined, outside: MethodOutside): Method {
   const colon = text.indexOf(':');
   const name = colon < 0 ? text : text.slice(0, colon);
   const found = ENTRIES.find((known) => known.name === name);
@@ -149,7 +197,7 @@ function parseOne(text: string, inner: Method | undefined): Method {
       where: '--method',
       hint: `Put it last: ${inner.name} cannot be a step of it.`,
     });
-  return found.make(colon < 0 ? {} : parseOptions(text.slice(colon + 1), found), inner);
+  return found.make(colon < 0 ? {} : parseOptions(text.slice(colon + 1), found), inner, outside);
 }
 
 function parseOptions(text: string, { main, name }: Entry): Record<string, string> {

@@ -13,7 +13,7 @@ export interface Execution {
 
 /**
  * Runs code that a model wrote. Such code is hostile: an executor has to be a sandbox, with limits on time, memory and
- * what can be reached. hone itself brings none yet; give your own.
+ * what can be reached. `pythonExecutor` makes one of hone's own sandbox (hone/tasks).
  */
 export interface CodeExecutor {
   readonly name: string;

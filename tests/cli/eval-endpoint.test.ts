@@ -146,7 +146,7 @@ describe('hone think', () => {
     const { args } = await endpoint();
     const { stdout, code } = await hone(['think', 'What is 2 + 3?', ...args, '--method', 'multi-round:2']);
     expect(code).toBe(0);
-    expect(stdout).toContain('-- round 1 / answer (4 tokens)');
+    expect(stdout).toMatch(/-- round 1 \/ answer\n.*\n {3}\(4 tokens\)/);
     expect(stdout).toContain('Answer: 5');
     expect(stdout).toContain('2 calls, 20 prompt tokens, 8 generated');
   });

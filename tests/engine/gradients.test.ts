@@ -54,6 +54,15 @@ const CASES: Case[] = [
     build: (g, x) => g.node('Mul', x),
   },
   { op: 'Div', shapes: [[3, 4], [4]], positive: true, build: (g, x) => g.node('Div', x) },
+  {
+    op: 'Concat',
+    shapes: [
+      [2, 3],
+      [1, 3],
+      [4, 3],
+    ],
+    build: (g, x) => g.node('Concat', x),
+  },
   { op: 'Neg', shapes: [[5]], build: (g, x) => g.node('Neg', x) },
   { op: 'Exp', shapes: [[5]], build: (g, x) => g.node('Exp', x) },
   { op: 'Sqrt', shapes: [[5]], positive: true, build: (g, x) => g.node('Sqrt', x) },
@@ -123,6 +132,7 @@ const WITHOUT_GRADIENT: OpName[] = [
   'Cast',
   'ScatterElements',
   'QuickGelu',
+  'Slice',
   'SimplifiedLayerNormalization',
   'GroupQueryAttention',
 ];

@@ -155,7 +155,7 @@ describe.each([
     await head.run(rows, hidden, sequences, temperature, outputs, {
       coefficients: entropy ? { dLogprobs, dEntropy } : { dLogprobs },
       dHidden,
-      accumulators: trained ? sums : undefined,
+      gradients: trained ? { [headName(parameters.config)]: sums.matrix, [FINAL_NORM]: sums.gain } : {},
     });
     const added = (data: unknown): Float32Array => (data as Float32Array).map((value) => value - 0.5);
     const picked = (from: Float32Array[]): number[] => rows.map(({ member, t }) => from[member]?.[t] as number);

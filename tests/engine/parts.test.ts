@@ -2,12 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { addGradients } from '../../src/engine/local/graph/autodiff.js';
 import { Graph } from '../../src/engine/local/graph/graph.js';
 import type { Value } from '../../src/engine/local/graph/values.js';
-import { attention, causalMask, rmsNorm, swiglu, type AttentionShape } from '../../src/engine/local/llama/parts.js';
+import { attention, type AttentionShape } from '../../src/engine/local/llama/attention.js';
+import { rmsNorm, swiglu } from '../../src/engine/local/llama/parts.js';
 import { directionalGradients, evaluate, normals, type Differentiable } from './support.js';
 
 const EPS = 1e-5;
 
-function attentionCase(shape: AttentionShape): Differentiable {
+/** `blocks`: into so many the queries are cut. */
+type AttentionCase = AttentionShape & { blocks?: number };
+
+function attentionCase({ blocks, ...shape }: AttentionCase): Differentiable {
   const { T, B, heads, kvHeads, headDim: D } = shape;
   return {
     shapes: [
@@ -15,17 +19,19 @@ function attentionCase(shape: AttentionShape): Differentiable {
       [T, B, kvHeads * D],
       [T, B, kvHeads * D],
     ],
-    build: (g, [q, k, v]) => attention(g, q as Value, k as Value, v as Value, causalMask(g, T, heads / kvHeads), shape),
+    build: (g, [q, k, v]) => attention(g, q as Value, k as Value, v as Value, shape, blocks),
   };
 }
 
 const SHAPE: AttentionShape = { T: 5, B: 2, heads: 4, kvHeads: 4, headDim: 4 };
-const ATTENTION: Record<string, AttentionShape> = {
+const ATTENTION: Record<string, AttentionCase> = {
   'attention, a key head for each head': SHAPE,
   'attention, two groups': { ...SHAPE, kvHeads: 2 },
   'attention, one key head': { ...SHAPE, kvHeads: 1 },
   'attention, more sequences than tokens': { ...SHAPE, T: 2, B: 5, kvHeads: 2 },
   'attention, one token': { ...SHAPE, T: 1, B: 1 },
+  'attention, in blocks': { ...SHAPE, T: 7, blocks: 3 },
+  'attention, two groups in blocks': { ...SHAPE, T: 6, kvHeads: 2, blocks: 3 },
 };
 
 /** A decoder layer in small: every input is read more than once, and parts feed parts. */
@@ -36,7 +42,7 @@ const LAYER: Differentiable = {
     const shape: AttentionShape = { T: 5, B: 2, heads: 4, kvHeads: 2, headDim: 4 };
     const [q, k] = [g.linear(norm, wq as Value), g.linear(norm, wk as Value)];
     const rows = (value: Value, heads: number): Value => g.reshape(value, [5, 2, heads * 4]);
-    const context = attention(g, rows(q, 4), rows(k, 2), rows(k, 2), causalMask(g, 5, 2), shape);
+    const context = attention(g, rows(q, 4), rows(k, 2), rows(k, 2), shape);
     const middle = g.add(x as Value, g.linear(context, wo as Value));
     const again = rmsNorm(g, middle, gain as Value, EPS);
     const h = swiglu(g, g.linear(again, gate as Value), g.linear(again, up as Value));

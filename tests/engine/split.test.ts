@@ -3,7 +3,8 @@ import { addGradients } from '../../src/engine/local/graph/autodiff.js';
 import { Graph } from '../../src/engine/local/graph/graph.js';
 import { splitGraph } from '../../src/engine/local/graph/split.js';
 import type { Value } from '../../src/engine/local/graph/values.js';
-import { attention, causalMask, rmsNorm, swiglu } from '../../src/engine/local/llama/parts.js';
+import { attention } from '../../src/engine/local/llama/attention.js';
+import { rmsNorm, swiglu } from '../../src/engine/local/llama/parts.js';
 import { evaluate, normals } from './support.js';
 
 interface Whole {
@@ -28,7 +29,7 @@ function layer(): Whole {
   const norm = rmsNorm(g, x, gain, 1e-5);
   const q = g.reshape(g.linear(norm, wq), [3, 2, 8]);
   const shape = { T: 3, B: 2, heads: 2, kvHeads: 2, headDim: 4 };
-  const middle = g.add(x, attention(g, q, q, q, causalMask(g, 3, 1), shape));
+  const middle = g.add(x, attention(g, q, q, q, shape));
   const h = swiglu(g, g.linear(middle, gate), g.scale(g.linear(norm, gate), 2));
   const y = g.add(middle, g.linear(h, down));
   const at = g.nodes.length;

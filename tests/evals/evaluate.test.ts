@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { HoneError } from '../../src/core/index.js';
 import type { Sample, Sampler, SampleRequest } from '../../src/engine/index.js';
 import { evaluate, summarize, type EvaluateOptions, type EvalRow } from '../../src/evals/index.js';
-import { defineTask, type Verdict } from '../../src/tasks/index.js';
+import { calculatorTask, defineTask, type Verdict } from '../../src/tasks/index.js';
+import { ScriptSampler } from '../support/script-sampler.js';
+import { characterTokenizer as plainTokenizer } from '../support/text-model.js';
 import { characterTokenizer } from '../tasks/helpers.js';
 
 const tokenizer = characterTokenizer();
@@ -196,4 +198,20 @@ describe('summarize', () => {
     expect(() => summarize([row, row, row], { k: 2 })).toThrow(RangeError);
     expect(() => summarize([], { k: 1 })).toThrow(RangeError);
   });
+});
+
+it('plays the turns of a task with an environment, whose words are no tokens of the model', async () => {
+  const task = calculatorTask({ operations: 1 });
+  const sampler = new ScriptSampler((text) => {
+    const [, told] = /\[out: (\S+)\]$/.exec(text) ?? [];
+    return told === undefined ? `[calc: ${text.split('=')[0]}]` : `${told}.`;
+  });
+  const options = { task, split: 'test' as const, n: 3, k: 2, temperature: 1, maxTokens: 60, seed: 5 };
+  const result = await evaluate({ ...options, sampler, model: { tokenizer: plainTokenizer } });
+  expect(result).toMatchObject({ accuracy: 1, wellFormed: 1 });
+  for (const { text, tokens, prompt } of result.rows) {
+    expect(text).toMatch(/^\[calc: [\d*]+\]\[out: \d+\]\d+\.$/);
+    expect(tokens).toBe(text.replace(/\[out.*?\]/, '').length);
+    expect(prompt).toContain('*');
+  }
 });

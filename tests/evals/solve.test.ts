@@ -22,6 +22,7 @@ import {
   type SolveOptions,
   writeResult,
 } from '../../src/evals/index.js';
+import { calculatorTask } from '../../src/tasks/index.js';
 import { multiRound } from '../../src/thinking/index.js';
 
 let folder: string;
@@ -62,6 +63,11 @@ describe('evaluateSolver', () => {
     const alone = await evaluateSolver(optionsOf(solve, { concurrency: 1 }));
     expect(slow.rows).toEqual(alone.rows);
     expect(slow).toMatchObject({ n: 12, k: 2, accuracy: 1, tokens: { generated: 72, prompt: 120, calls: 24 } });
+  });
+
+  it('refuses a task whose turns nobody would answer', async () => {
+    const asked = evaluateSolver({ ...optionsOf(() => Promise.resolve(attempt('x'))), task: calculatorTask() });
+    await expect(asked).rejects.toMatchObject({ kind: 'usage', where: 'task calculator' });
   });
 
   it('gives every sample a seed of its own', async () => {

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RandomStream } from '../../src/core/index.js';
-import { averageAtK, majority, pairedDifference, passAtK, studentT95, wilson } from '../../src/evals/index.js';
+import {
+  averageAtK,
+  majority,
+  pairedBootstrap,
+  pairedDifference,
+  passAtK,
+  studentT95,
+  wilson,
+} from '../../src/evals/index.js';
 
 const RUNS = { seed: 11, numRuns: 200 };
 
@@ -173,5 +181,26 @@ describe('pairedDifference', () => {
 
   it('needs the same problems', () => {
     expect(() => pairedDifference([1, 0], [1])).toThrow(RangeError);
+  });
+});
+
+describe('pairedBootstrap', () => {
+  const random = new RandomStream(5, 'pairs');
+  const before = Array.from({ length: 200 }, () => (random.next() < 0.3 ? 1 : 0));
+  const after = before.map((value) => (random.next() < 0.2 ? 1 : value));
+
+  it('agrees with the t interval where there are many problems, and repeats', () => {
+    const bootstrap = pairedBootstrap(before, after, { seed: 1 });
+    const t = pairedDifference(before, after);
+    expect(bootstrap.value).toBeCloseTo(t.value, 12);
+    expect(Math.abs(bootstrap.ci95[0] - t.ci95[0])).toBeLessThan(0.01);
+    expect(Math.abs(bootstrap.ci95[1] - t.ci95[1])).toBeLessThan(0.01);
+    expect(pairedBootstrap(before, after, { seed: 1 })).toEqual(bootstrap);
+  });
+
+  it('is a point where nothing differs, and refuses lists that are no pairs', () => {
+    expect(pairedBootstrap(before, before, { seed: 1 })).toEqual({ value: 0, ci95: [0, 0] });
+    expect(() => pairedBootstrap([1], [1], { seed: 1 })).toThrow(RangeError);
+    expect(() => pairedBootstrap([1, 0], [1], { seed: 1 })).toThrow(RangeError);
   });
 });

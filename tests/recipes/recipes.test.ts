@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assertCapable, getRecipe, listRecipes, resolveRecipe } from '../../src/recipes/index.js';
+import { valueLossToken, type RlConfig } from '../../src/rl/index.js';
 import { editDistance, nearest } from '../../src/core/index.js';
 import { ReferenceEngine } from '../support/reference-engine.js';
 
@@ -36,6 +37,19 @@ describe('recipes', () => {
       dynamicSampling: { enabled: false },
       overlong: { soft: { enabled: false }, filter: false },
     });
+  });
+
+  it.each(['ppo', 'orz', 'vapo', 'rlsp'])('%s: the critic is taught half of the squared error', (name) => {
+    const { config } = resolveRecipe(name, 'paper') as { config: RlConfig };
+    const { dValue, loss } = valueLossToken(3, 3, 1, config.critic.valueClip);
+    expect(config.critic.lossCoefficient * loss).toBe((3 - 1) ** 2 / 2);
+    expect(config.critic.lossCoefficient * dValue).toBe(3 - 1);
+  });
+
+  it('still3-1.5b has the loss of its framework, OpenRLHF, as rlsp has', () => {
+    const [still, rlsp] = ['still3-1.5b', 'rlsp'].map((name) => resolveRecipe(name, 'paper').config as RlConfig);
+    expect(still!.aggregation).toBe('sequence-mean-token-mean');
+    expect(still).toMatchObject({ aggregation: rlsp!.aggregation, loss: rlsp!.loss });
   });
 
   it('lists what the paper preset assumes, and drops what the user sets', () => {

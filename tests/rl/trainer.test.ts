@@ -53,6 +53,8 @@ describe('trainRl', () => {
     expect(Object.keys(run.metrics.at(-1) ?? {})).toEqual(expect.arrayContaining(promised));
     expect(Object.keys(run.metrics[0]?.timing ?? {}).sort()).toEqual([
       'grade_s',
+      'idle_share',
+      'iteration_s',
       'peak_memory_bytes',
       'sample_s',
       'sample_tokens_per_s',
@@ -81,10 +83,10 @@ describe('trainRl', () => {
   it.each([1, 2, 3])('does not depend on micro-batches of %i sequences', async (sequencesPerMicroBatch) => {
     const whole = await train({
       iterations: 1,
-      loss: { clipLow: 0.2, clipHigh: 0.28, dualClip: 3, entropyBonus: 0.01 },
+      loss: { ...rlConfig().loss, dualClip: 3, entropyBonus: 0.01 },
     });
     const split = await train(
-      { iterations: 1, loss: { clipLow: 0.2, clipHigh: 0.28, dualClip: 3, entropyBonus: 0.01 } },
+      { iterations: 1, loss: { ...rlConfig().loss, dualClip: 3, entropyBonus: 0.01 } },
       { policy: await openEchoPolicy(1, { sequencesPerMicroBatch }) },
     );
     expect(maxRelativeDifference(await weightsOf(whole.policy), await weightsOf(split.policy))).toBeLessThan(1e-6);
@@ -318,7 +320,13 @@ describe('trainRl: trouble', () => {
 });
 
 describe('trainRl: dynamic sampling', () => {
-  const dynamic = { enabled: true, promptsPerBatch: 4, maxBatches: 0, onLimit: 'train' } as const;
+  const dynamic = {
+    ...rlConfig().dynamicSampling,
+    enabled: true,
+    promptsPerBatch: 4,
+    maxBatches: 0,
+    onLimit: 'train',
+  } as const;
 
   it('refills until there are enough mixed groups, throws the excess away and counts all', async () => {
     const { run } = await train({ dynamicSampling: dynamic, updatesPerIteration: 1 });
@@ -349,7 +357,7 @@ describe('trainRl: dynamic sampling', () => {
 describe('trainRl: options of the objective', () => {
   it('shuffled rewards: the same rewards, no longer with their answers', async () => {
     const plain = await train({ iterations: 1 });
-    const shuffled = await train({ iterations: 1, control: { shuffledReward: true } });
+    const shuffled = await train({ iterations: 1, control: { ...rlConfig().control, shuffledReward: true } });
     const rewards = (run: MemoryRun) => run.rollouts.get(1)!.map((row) => row.reward);
     expect(rewards(shuffled.run)).not.toEqual(rewards(plain.run));
     expect(rewards(shuffled.run).sort()).toEqual(rewards(plain.run).sort());
@@ -357,7 +365,7 @@ describe('trainRl: options of the objective', () => {
   });
 
   it('the shuffled control does not learn', async () => {
-    const { run } = await train({ iterations: 40, control: { shuffledReward: true } });
+    const { run } = await train({ iterations: 40, control: { ...rlConfig().control, shuffledReward: true } });
     const last = run.metrics.slice(-5).reduce((sum, line) => sum + Number(line.accuracy), 0) / 5;
     expect(last).toBeLessThan(0.35);
   });

@@ -11,9 +11,8 @@ function attempt(tokens: number, stopReason: Attempt['stopReason'] = 'eos'): Att
     stopReason,
     response: { text: '', tokens: new Int32Array(tokens), stopReason },
     verdict: { status: 'wrong', score: 0, reason: '' },
-    modelLogprobs: undefined,
-    samplingLogprobs: undefined,
-    ...{ reward: 0, advantage: 1, trained: false },
+    ...{ segments: undefined, mask: undefined, modelLogprobs: undefined, samplingLogprobs: undefined },
+    ...{ reward: 0, rewards: undefined, advantage: 1, advantages: undefined, trained: false },
   };
 }
 

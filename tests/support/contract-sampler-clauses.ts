@@ -213,6 +213,21 @@ export const SAMPLER_CLAUSES: Readonly<Record<string, Clause>> = {
     await model.dispose();
   },
 
+  'tokens are told as they are drawn, and make up the samples': async ({ openPolicy }) => {
+    const model = await openPolicy(33);
+    const sampler = await model.liveSampler();
+    const requests = prompts(model.info.vocabSize, 12, 5).map((promptTokens) => ({
+      promptTokens,
+      params: { ...BASE, stop: undefined },
+    }));
+    const told = requests.map(({ params }) => Array.from({ length: params.n }, (): number[] => []));
+    const silent = await sampler.sampleBatch(requests);
+    const samples = await sampler.sampleBatch(requests, { onToken: (r, s, token) => told[r]![s]!.push(token) });
+    expect(samples).toEqual(silent);
+    expect(told).toEqual(samples.map((group) => group.map(({ tokens }) => [...tokens])));
+    await model.dispose();
+  },
+
   'a snapshot keeps its weights; a live sampler ends with the next update': async ({ openPolicy }) => {
     const model = await openPolicy(31);
     const [prompt] = prompts(model.info.vocabSize, 11, 1);

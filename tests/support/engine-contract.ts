@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, TrainableModel } from '../../src/engine/types.js';
+import { CRITIC_CLAUSES } from './contract-critic-clauses.js';
 import { MODEL_CLAUSES } from './contract-model-clauses.js';
 import { SAMPLER_CLAUSES } from './contract-sampler-clauses.js';
 import { TRAINING_CLAUSES } from './contract-training-clauses.js';
@@ -9,7 +10,7 @@ export interface ContractSubject {
   engine: Engine;
   /** A policy with random weights of `seed`; the same seed gives the same weights. */
   openPolicy(seed: number): Promise<TrainableModel>;
-  /** A critic likewise; absent when the engine has none. */
+  /** A critic likewise, whose value head is not zero; absent when the engine has none. */
   openCritic?(seed: number): Promise<TrainableModel>;
   /** Tokens that end a reply. */
   eosIds: readonly number[];
@@ -20,7 +21,12 @@ export interface ContractSubject {
 /** What the interface promises, as one check: opens its own models and throws when the promise is broken. */
 export type Clause = (subject: ContractSubject) => Promise<void>;
 
-const CLAUSES: Readonly<Record<string, Clause>> = { ...TRAINING_CLAUSES, ...SAMPLER_CLAUSES, ...MODEL_CLAUSES };
+const CLAUSES: Readonly<Record<string, Clause>> = {
+  ...TRAINING_CLAUSES,
+  ...SAMPLER_CLAUSES,
+  ...MODEL_CLAUSES,
+  ...CRITIC_CLAUSES,
+};
 
 /**
  * Registers one test for every promise of src/engine/types.ts.

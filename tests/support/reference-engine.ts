@@ -166,7 +166,10 @@ export class ReferenceModel implements TrainableModel {
     data: readonly Datum[],
     { entropy = false, temperature = 1 }: { entropy?: boolean; temperature?: number } = {},
   ): Promise<Outputs> {
-    return this.#enqueue(() => this.#outputs(data, entropy, temperature));
+    return this.#enqueue(() => {
+      if (entropy && this.role === 'critic') throw new HoneError('usage', 'a critic has no entropy');
+      return this.#outputs(data, entropy, temperature);
+    });
   }
 
   forwardBackward(
@@ -176,6 +179,8 @@ export class ReferenceModel implements TrainableModel {
   ): Promise<ForwardBackwardResult> {
     return this.#enqueue(() => {
       if (this.#frozen) throw new Error('a frozen model has no gradients');
+      if ((loss.needs.values ?? false) !== (this.role === 'critic'))
+        throw new HoneError('usage', `loss ${loss.name} does not fit a ${this.role}`);
       const size = this.#options.sequencesPerMicroBatch ?? Math.max(1, data.length);
       const parts: ForwardBackwardResult[] = [];
       for (let i = 0; i < data.length; i += size)
@@ -199,11 +204,8 @@ export class ReferenceModel implements TrainableModel {
       forwardSequence(this.#weights, this.#config.shape, input, target, temperature),
     );
     const pick = (name: keyof SequenceOutputs) => sequences.map((outputs) => Float32Array.from(outputs[name]));
-    return {
-      logprobs: pick('logprobs'),
-      ...(entropy ? { entropy: pick('entropy') } : {}),
-      ...(this.role === 'critic' ? { values: pick('values') } : {}),
-    };
+    if (this.role === 'critic') return { logprobs: [], values: pick('values') };
+    return { logprobs: pick('logprobs'), ...(entropy ? { entropy: pick('entropy') } : {}) };
   }
 
   optimStep(step: OptimStep): Promise<OptimResult> {
@@ -234,18 +236,28 @@ export class ReferenceModel implements TrainableModel {
     });
   }
 
+  resetOptimizer(): Promise<void> {
+    return this.#enqueue(() => {
+      this.#m = zeros(this.#config.shape);
+      this.#v = zeros(this.#config.shape);
+      this.#steps = 0;
+    });
+  }
+
   snapshot(): Promise<Sampler> {
-    return this.#enqueue(() =>
-      this.#sampler(
+    return this.#enqueue(() => {
+      this.#assertPolicy();
+      return this.#sampler(
         copyTensors(this.#weights),
         () => undefined,
         async (job) => await job(),
-      ),
-    );
+      );
+    });
   }
 
   liveSampler(): Promise<Sampler> {
     return this.#enqueue(() => {
+      this.#assertPolicy();
       const version = this.#version;
       const assertCurrent = () => {
         if (this.#version !== version)
@@ -255,6 +267,10 @@ export class ReferenceModel implements TrainableModel {
       };
       return this.#sampler(this.#weights, assertCurrent, (job) => this.#enqueue(job));
     });
+  }
+
+  #assertPolicy(): void {
+    if (this.role === 'critic') throw new HoneError('usage', 'a critic cannot sample');
   }
 
   #sampler(weights: Tensors, assertUsable: () => void, enqueue: <T>(job: () => Promise<T> | T) => Promise<T>): Sampler {
@@ -289,6 +305,8 @@ export class ReferenceModel implements TrainableModel {
 
   lerpFrom(other: TrainableModel, keep: number): Promise<void> {
     const source = referenceModel(other);
+    if (source.role !== this.role)
+      return Promise.reject(new HoneError('usage', `a ${source.role} does not fit a ${this.role}`));
     const theirs = source.#enqueue(() => copyTensors(source.#weights));
     return this.#enqueue(async () => {
       for (const [name, { data }] of await theirs) {

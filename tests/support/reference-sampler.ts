@@ -52,11 +52,12 @@ export class ReferenceSampler implements Sampler {
       const results: Sample[][] = [];
       let done = 0;
       let tokens = 0;
-      for (const { promptTokens, params } of requests) {
+      for (const [request, { promptTokens, params }] of requests.entries()) {
         const samples: Sample[] = [];
         for (let i = 0; i < params.n; i++) {
           const sample = sampleOne(this.#parts, promptTokens, params, i, options.signal);
           samples.push(sample);
+          for (const token of sample.tokens) options.onToken?.(request, i, token);
           tokens += sample.tokens.length;
           options.onProgress?.(++done, total, tokens);
           await Promise.resolve();

@@ -57,9 +57,12 @@ export class TextSampler implements Sampler {
   async sampleBatch(requests: readonly SampleRequest[], options: SampleOptions = {}): Promise<Sample[][]> {
     this.batches.push(requests.length);
     await Promise.resolve();
-    return requests.map((request) =>
+    const samples = requests.map((request) =>
       Array.from({ length: request.params.n }, (_, attempt) => this.#one(request, attempt, options.signal?.aborted)),
     );
+    for (const [r, group] of samples.entries())
+      for (const [s, { tokens }] of group.entries()) for (const token of tokens) options.onToken?.(r, s, token);
+    return samples;
   }
 
   continueFrom(): Promise<never> {

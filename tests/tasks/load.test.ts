@@ -51,6 +51,31 @@ describe('loadTask', () => {
     expect(task.problems('train', 1).at(3)).toEqual(task.problems('train', 1).at(3));
   });
 
+  it('loads the SQL example, which compares rows and outlives every query', async () => {
+    const task = await loadTask(join(import.meta.dirname, '../../examples/tasks/sql.ts'));
+    expect(await validateTask(task, 2)).toMatchObject({ checked: 2, failures: [] });
+    const problem = task.problems('train', 1).at(0);
+    const gold = problem.answer as string;
+    const graded = (query: string) =>
+      task.grade(problem, { text: `<answer>${query}</answer>`, tokens: new Int32Array(0), stopReason: 'eos' });
+    const least = /\d$/.exec(gold)?.[0];
+    expect(await graded(`SELECT DISTINCT town FROM staff WHERE pay >= ${least} ORDER BY 1 DESC`)).toMatchObject({
+      status: 'correct',
+    });
+    for (const query of ['select town from staff where 0', 'select', `drop table staff; ${gold}`])
+      expect(await graded(query)).toMatchObject({ status: 'wrong', extracted: query });
+    expect(
+      await task.grade(
+        { ...problem, answer: 'selec' },
+        { text: `<answer>${gold}</answer>`, tokens: new Int32Array(0), stopReason: 'eos' },
+      ),
+    ).toMatchObject({ status: 'no_verdict', cause: 'gold' });
+    // Counts for ever: ended by the time limit of the example.
+    expect(
+      await graded('with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n'),
+    ).toMatchObject({ status: 'wrong', reason: 'other rows: failed: no end, or too much' });
+  }, 20_000);
+
   it('gives a file outside the package this very module as hone/tasks', async () => {
     const path = write(
       'good.ts',
@@ -124,9 +149,9 @@ describe('defineTask', () => {
 });
 
 describe('docs/tasks.md', () => {
-  it('shows the example as it is', () => {
+  it.each(['days-between.ts', 'sql.ts'])('shows the example %s as it is', (name) => {
     const read = (path: string) => readFileSync(join(import.meta.dirname, '../..', path), 'utf8');
-    expect(read('docs/tasks.md')).toContain(read('examples/tasks/days-between.ts'));
+    expect(read('docs/tasks.md')).toContain(read(`examples/tasks/${name}`));
   });
 });
 

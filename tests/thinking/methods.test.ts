@@ -11,6 +11,8 @@ import {
   meanLogprob,
   multiRound,
   parseMethod,
+  pythonExecutor,
+  runsPrograms,
   S1_MARKERS,
   scriptedExecutor,
   selfConsistency,
@@ -352,6 +354,41 @@ describe('parseMethod', () => {
       }
     };
     expect(refused()).toMatch(said);
+  });
+});
+
+describe('tool loops by name', () => {
+  const executor = pythonExecutor('test', (code) =>
+    Promise.resolve(
+      code.includes('1/0')
+        ? { outcome: 'exception', stdout: 'before\n', error: 'ZeroDivisionError: division by zero' }
+        : { outcome: 'finished', stdout: '391\n' },
+    ),
+  );
+
+  it('tools runs blocks of Python in the sandbox it was given', async () => {
+    const method = parseMethod('tools:runs=2', { executor });
+    const { thought, model } = await run(method, Q, ['```python\nprint(17*23)\n```\n\nmore', ' \\boxed{391}']);
+    expect(thought.answer).toBe('391');
+    expect(model.requests[1]?.messages.at(-1)?.content).toBe('```python\nprint(17*23)\n```\n\n```Output\n391\n```\n\n');
+    expect(method.settings).toMatchObject({ executor: 'test', maxRuns: 2 });
+  });
+
+  it('function-tools offers Python, and tells the error of a program', async () => {
+    const call = { id: 'a', name: 'python', arguments: JSON.stringify({ code: 'print(1/0)' }) };
+    const bad = { ...call, id: 'b', arguments: '{"program": 1}' };
+    const method = parseMethod('function-tools', { executor });
+    const { model } = await run(method, Q, [{ text: '', toolCalls: [call, bad] }, '\\boxed{0}']);
+    const told = model.requests[1]?.messages.slice(-2).map(({ content }) => content);
+    expect(told?.[0]).toBe('before\nZeroDivisionError: division by zero\n');
+    expect(told?.[1]).toMatch(/^error: /);
+  });
+
+  it('are refused without a sandbox', () => {
+    expect(() => parseMethod('tools')).toThrow(/no sandbox/);
+    expect(['tools', 'self-consistency:4/tools:3', 'function-tools', 'direct'].map(runsPrograms)).toEqual([
+      ...[true, true, true, false],
+    ]);
   });
 });
 

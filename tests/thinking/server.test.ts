@@ -130,6 +130,34 @@ describe('a method behind the API', () => {
   });
 });
 
+describe('a model of this machine', () => {
+  it('streams tokens as they are drawn', async () => {
+    const { client } = await serve(text());
+    const stream = await client.chat.completions.create({
+      model: 'tiny',
+      messages: ask(),
+      max_tokens: 100,
+      stream: true,
+    });
+    const pieces: string[] = [];
+    for await (const { choices } of stream) if (choices[0]?.delta.content) pieces.push(choices[0].delta.content);
+    expect(pieces).toEqual([...'It is \\boxed{42}.']);
+  });
+
+  it('streams raw text, tags and all', async () => {
+    const { client } = await serve(text());
+    const prompt = '[user]What?[assistant]';
+    const stream = await client.completions.create({ model: 'tiny', prompt, max_tokens: 100, stream: true });
+    let seen = '';
+    let finish: string | null = null;
+    for await (const { choices } of stream) {
+      seen += choices[0]?.text ?? '';
+      finish = choices[0]?.finish_reason ?? finish;
+    }
+    expect([seen, finish]).toEqual([thought, 'stop']);
+  });
+});
+
 describe('before an upstream', () => {
   it('passes streams on, and its faults as they are', async () => {
     const upstream = await startUpstream({
@@ -145,6 +173,39 @@ describe('before an upstream', () => {
     expect((await first.finalChatCompletion()).choices[0]?.message.content).toBe('forty-two');
     const second = client.chat.completions.create({ model: 'test', messages: ask() });
     await expect(second).rejects.toMatchObject({ status: 400, message: expect.stringMatching(/context/) });
+  });
+
+  it('leaves out what the reader has when an answer breaks off and comes again', async () => {
+    const upstream = await startUpstream({
+      answer: () => ({ choices: [{ reasoning: 'a long thought', content: 'the answer is forty-two' }] }),
+      fault: ({ number }) => (number < 2 ? { kind: 'cut', after: 3 + number } : undefined),
+    });
+    running.push(upstream);
+    const retry = { firstWait: 0.001, longestWait: 0.002 };
+    const { client } = await serve(new EndpointChatModel({ url: upstream.url, model: 'test', retry }));
+    const stream = await client.chat.completions.create({ model: 'test', messages: ask(), stream: true });
+    const seen = { content: '', reasoning: '' };
+    for await (const { choices } of stream) {
+      seen.content += choices[0]?.delta.content ?? '';
+      seen.reasoning += reasoningOf(choices[0]?.delta ?? {}) ?? '';
+    }
+    expect(seen).toEqual({ content: 'the answer is forty-two', reasoning: 'a long thought' });
+    expect(upstream.requests).toHaveLength(3);
+  });
+
+  it('ends a stream with an error when the second attempt says something else', async () => {
+    const upstream = await startUpstream({
+      answer: ({ number }) => ({ choices: [{ content: `attempt number ${number}: forty-two, or so` }] }),
+      fault: ({ number }) => (number === 0 ? { kind: 'cut', after: 4 } : undefined),
+    });
+    running.push(upstream);
+    const retry = { firstWait: 0.001, longestWait: 0.002 };
+    const { client } = await serve(new EndpointChatModel({ url: upstream.url, model: 'test', retry }));
+    const stream = await client.chat.completions.create({ model: 'test', messages: ask(), stream: true });
+    const read = async (): Promise<void> => {
+      for await (const _ of stream);
+    };
+    await expect(read()).rejects.toThrow(/began differently/);
   });
 
   it('is an endpoint for our own client as well', async () => {

@@ -101,19 +101,23 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
   return { status: wrong.length === 0 ? 'passed' : 'failed', detail, numbers };
 }
 
-/** Five times killed at a moment that is drawn, then to the end. */
+/** Five times killed when a drawn number of replies has been sent, then to the end. */
 async function killedRuns(ctx: CheckContext): Promise<Run> {
-  const found = await upstream(false, 300);
+  const found = await upstream(false, 100);
+  const share = (PROBLEMS * K) / (KILLS + 1);
   for (let kill = 0; kill < KILLS; kill++) {
-    const killAfter = 1.5 + draw('kill', kill).next() * 1.5;
-    const { code } = await hone(args(found, 'killed.json'), { cwd: ctx.scratch, killAfter });
-    if (code === 0) throw new Error(`it had ended before kill ${kill + 1}: the moments are too late for this machine`);
-    ctx.log(`killed after ${killAfter.toFixed(1)} s: ${found.good.size} replies so far`);
+    const enough = Math.round(share * (kill + draw('kill', kill).next()) + 1);
+    const killWhen = (): boolean => sent(found) >= enough;
+    const { code } = await hone(args(found, 'killed.json'), { cwd: ctx.scratch, killWhen });
+    if (code === 0) throw new Error(`it had ended before kill ${kill + 1}`);
+    ctx.log(`killed after ${sent(found)} replies`);
   }
   await mustRun(args(found, 'killed.json'), { cwd: ctx.scratch });
   await found.server.close();
   return found;
 }
+
+const sent = ({ good }: Run): number => [...good.values()].reduce((sum, times) => sum + times, 0);
 
 const check: Check = {
   name: 'chat-faults',

@@ -77,26 +77,27 @@ async function compare(
     ...(logprobs.length > 0 && logprobs.every(({ logprob }) => logprob <= 0) ? [] : ['no logprobs']),
     ...(b.usage.completionTokens > 0 && !b.usage.estimated ? [] : ['no token counts']),
   ];
-  const severalAtOnce = await whole.complete({ ...greedy, n: 2 }).then(
-    ({ choices }) => String(choices.length),
-    // The server lacks n > 1; then several requests stand in, which is what hone itself does.
-    (error: unknown) => `refused (${error instanceof Error ? error.message.slice(0, 80) : 'unknown'})`,
-  );
+  // This server draws one answer, whatever n says: the client asks for the others apart.
+  const several = await streaming.complete({ messages, maxTokens: 16, temperature: 1, seed: 5, n: 3 });
+  if (several.choices.length !== 3) wrong.push(`${several.choices.length} of 3 answers`);
+  const text = await whole.completeText('The capital of France is', { maxTokens: 8, temperature: 0 });
+  if (!/paris/i.test(text.choices[0]?.raw ?? '')) wrong.push('no Paris in the completed text');
   const numbers = {
     logprobs: logprobs.length,
     draws: new Set(drawn.map(({ choices }) => choices[0]?.raw)).size,
-    'n=2': severalAtOnce,
+    'n=3': new Set(several.choices.map(({ raw }) => raw)).size,
   };
   return {
     status: wrong.length === 0 ? 'passed' : 'failed',
-    detail: wrong.join('; ') || 'answers, streams, logprobs and seeds',
+    detail: wrong.join('; ') || 'whole and streamed answers, logprobs, n > 1, seeds, text completion',
     numbers,
   };
 }
 
 const check: Check = {
   name: 'chat-interop',
-  shows: "3: hone's client works against llama-cpp-python's server: whole and streamed answers, logprobs, draws",
+  shows:
+    "3: hone's client works against llama-cpp-python's server: whole and streamed answers, logprobs, n > 1, text completion",
   needs: ['python', 'smollm2'],
   run,
 };

@@ -1,23 +1,25 @@
 /** How much time and memory the client and the proxy add. The upstream is a process of its own. */
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import path from 'node:path';
-import { EndpointChatModel, mapBounded } from '../../src/engine/chat/index.js';
-import { startServer } from '../../src/thinking/index.js';
+import { type ChatDelta, EndpointChatModel, mapBounded } from '../../src/engine/chat/index.js';
+import { MAIN } from '../hone.js';
 import type { Check, CheckContext, CheckResult } from '../types.js';
 
 const REQUESTS = 5000;
 const CONCURRENCY = 500;
 const PROMPTS = 100_000;
 const STREAMS = 100;
+/** A stream has ten pieces, so far apart: ten tokens a second, as a busy server gives. */
+const PIECE_SECONDS = 0.1;
 
 interface Upstream {
   url: string;
   stop: () => void;
 }
 
-/** The upstream of verify/upstream.ts, which waits `latency` seconds before every answer. */
-function upstream(latency: number): Promise<Upstream> {
-  const child = fork(path.resolve(import.meta.dirname, '../upstream.ts'), [String(latency)], {
+/** The upstream of verify/upstream.ts, which waits `latency` seconds before every answer, and `pace` before every piece. */
+function upstream(latency: number, pace = 0): Promise<Upstream> {
+  const child = fork(path.resolve(import.meta.dirname, '../upstream.ts'), [String(latency), String(pace)], {
     execArgv: ['--import', 'tsx'],
   });
   return new Promise((resolve, reject) => {
@@ -62,41 +64,63 @@ function heap(): number {
   return process.memoryUsage().heapUsed / 1e6;
 }
 
-/** Median seconds to the first content of 100 streams at once. */
-async function firstContent(url: string): Promise<number> {
+/** Milliseconds that pieces of 100 streams side by side took from being written to being read. */
+async function pieceDelays(url: string): Promise<number[]> {
   const model = new EndpointChatModel({ url, model: 'test', concurrency: STREAMS });
-  const times: number[] = [];
-  for (let round = 0; round < 5; round++) {
-    await Promise.all(
-      Array.from({ length: STREAMS }, async (_, i) => {
-        const started = performance.now();
-        let first: number | undefined;
-        await model.complete(ask(`${round} ${i}`), { onDelta: () => (first ??= performance.now() - started) });
-        if (round > 0) times.push(first ?? Infinity);
-      }),
-    );
-  }
-  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] as number;
+  const delays: number[] = [];
+  const listen = ({ text }: ChatDelta): void => {
+    const now = performance.timeOrigin + performance.now();
+    for (const [, sent] of text.matchAll(/(\d+\.\d+);/g)) delays.push(now - Number(sent));
+  };
+  const one = async (i: number): Promise<void> => {
+    // Streams begin one after the other, as users do, and then run side by side.
+    await new Promise((resolve) => setTimeout(resolve, (i * PIECE_SECONDS * 1000) / STREAMS));
+    await model.complete(ask(`${i}`), { onDelta: listen });
+  };
+  await Promise.all(Array.from({ length: STREAMS }, (_, i) => one(i)));
+  return delays;
 }
 
-/** What the proxy adds to the median, in ms; the upstream takes half a second, so that streams overlap. */
-async function proxyCost(): Promise<number> {
-  const server = await upstream(0.5);
-  const model = new EndpointChatModel({ url: server.url, model: 'test', concurrency: STREAMS });
-  const extract = (): undefined => undefined;
-  const answers = { extract, same: (a: string, b: string) => a === b };
-  const proxy = await startServer({ model, answers, port: 0, maxRequests: 2 * STREAMS });
-  const direct = await firstContent(server.url);
-  const through = await firstContent(proxy.url);
-  await proxy.stop();
-  server.stop();
-  return through - direct;
+const median = (values: readonly number[]): number =>
+  [...values].sort((x, y) => x - y)[Math.floor(values.length / 2)] as number;
+
+/** What `hone serve`, a process of its own, adds to the median delay of a piece, in ms. */
+async function proxyCost(ctx: CheckContext): Promise<number> {
+  const server = await upstream(0, PIECE_SECONDS);
+  const args = [
+    'serve',
+    '--upstream',
+    server.url,
+    '--model-name',
+    'test',
+    '--port',
+    '0',
+    '--max-requests',
+    '200',
+    '--json',
+  ];
+  const proxy = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    const url = await new Promise<string>((resolve, reject) => {
+      proxy.once('error', reject);
+      proxy.stdout.once('data', (line: Buffer) => resolve((JSON.parse(String(line)) as { url: string }).url));
+    });
+    await pieceDelays(server.url); // Both ways are warm before they are measured.
+    await pieceDelays(url);
+    const direct = median(await pieceDelays(server.url));
+    const through = median(await pieceDelays(url));
+    ctx.log(`a piece takes ${direct.toFixed(1)} ms without and ${through.toFixed(1)} ms with the proxy`);
+    return through - direct;
+  } finally {
+    proxy.kill();
+    server.stop();
+  }
 }
 
 async function run(ctx: CheckContext): Promise<CheckResult> {
   const ratio = await throughput();
   ctx.log(`${REQUESTS} requests of 1 s at ${CONCURRENCY}: ${ratio.toFixed(3)} x ideal`);
-  const added = await proxyCost();
+  const added = await proxyCost(ctx);
   ctx.log(`the proxy adds ${added.toFixed(1)} ms`);
   const { early, late } = await memory(ctx);
   const numbers = {

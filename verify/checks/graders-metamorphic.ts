@@ -1,7 +1,9 @@
 import { RandomStream } from '../../src/core/index.js';
 import { gradeMaths } from '../../src/tasks/index.js';
+import { CHANGING } from '../graders/changing.js';
 import { goldsOf } from '../graders/golds.js';
-import { CHANGING, KEEPING, type Rewrite } from '../graders/rewrites.js';
+import { KEEPING } from '../graders/keeping.js';
+import type { Rewrite } from '../graders/rewrites.js';
 import type { Check } from '../types.js';
 
 const SETS = ['math500', 'olympiadbench_math_en', 'olymmath_en', 'omni_math2_600', 'aime24', 'amc23'];

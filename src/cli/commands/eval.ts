@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { withChatModel } from '../chat-model.js';
 import { runEval, type EvalCommandOptions } from '../eval.js';
-import { compareCommand, listCommand, reportCommand } from '../eval-results.js';
+import { compareCommand, fetchCommand, listCommand, reportCommand } from '../eval-results.js';
 import type { Io } from '../io.js';
 import { engineOption, examples, keyValue, numberIn, seedOption, wholeNumber, withCommonOptions } from '../options.js';
 
@@ -46,6 +46,13 @@ function defineOthers(command: Command, io: Io): void {
     .option('--data <dir>', 'folder of benchmark files (default: HONE_DATA, or ./data)')
     .action((options: { data?: string }) => listCommand(options, io));
   examples(list, ['hone eval list', 'hone eval list --data ./data --json']);
+  const fetching = withCommonOptions(command.command('fetch'))
+    .description('Gets the data of a benchmark from the Hugging Face hub, with their licence.')
+    .argument('<benchmark>', 'its name (hone eval list)')
+    .option('--data <dir>', 'folder of benchmark files (default: HONE_DATA, or ./data)')
+    .addOption(new Option('--token <token>', 'access token of the hub, for gated data').env('HF_TOKEN'))
+    .action((name: string, options: { data?: string; token?: string }) => fetchCommand(name, options, io));
+  examples(fetching, ['hone eval fetch math500 --data ./data']);
   const compare = withCommonOptions(command.command('compare'))
     .description(
       'The difference of two results, paired by problem, with its 95 % interval and the settings that differ.',

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Io } from '../io.js';
 import { examples, withCommonOptions } from '../options.js';
-import { compareCommand, diffCommand, listCommand, reportCommand, showCommand } from '../runs.js';
+import { compareCommand, diffCommand, listCommand, reportCommand, showCommand, tensorboardCommand } from '../runs.js';
 
 export function define(command: Command, io: Io): void {
   const list = withCommonOptions(command.command('list'))
@@ -17,8 +17,15 @@ export function define(command: Command, io: Io): void {
   const compare = withCommonOptions(command.command('compare'))
     .description('Runs side by side: where their settings differ, and their newest metrics.')
     .argument('<runs...>', 'run folders')
-    .action((runs: string[]) => compareCommand(runs, io));
-  examples(compare, ['hone runs compare runs/grpo-0 runs/dapo-0']);
+    .option(
+      '--seeds <metric>',
+      'runs that differ in the seed alone as one: means over seeds of this metric, and paired differences with 95 % intervals',
+    )
+    .action((runs: string[], options: { seeds?: string }) => compareCommand(runs, options, io));
+  examples(compare, [
+    'hone runs compare runs/grpo-0 runs/dapo-0',
+    'hone runs compare runs/lr-*-seed* --seeds val.accuracy',
+  ]);
   const diff = withCommonOptions(command.command('diff'))
     .description('What differs between two runs, times left out. Exit code 0: nothing; 1: something.')
     .argument('<run>', 'run folder')
@@ -30,5 +37,10 @@ export function define(command: Command, io: Io): void {
     .argument('<run>', 'run folder')
     .action((run: string) => reportCommand(run, io));
   examples(report, ['hone runs report runs/my-run']);
+  const tensorboard = withCommonOptions(command.command('tensorboard'))
+    .description('Writes the metrics of a run as TensorBoard event files into its folder.')
+    .argument('<run>', 'run folder')
+    .action((run: string) => tensorboardCommand(run, io));
+  examples(tensorboard, ['hone runs tensorboard runs/my-run']);
   examples(command, ['hone runs list', 'hone runs diff runs/a runs/b']);
 }

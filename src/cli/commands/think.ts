@@ -6,7 +6,7 @@ import { runThink, type ThinkCommandOptions } from '../serve.js';
 
 export function define(command: Command, io: Io): void {
   withChatModel(withCommonOptions(command))
-    .description('Answers one question by a method of thinking, and shows every call as it ends.')
+    .description('Answers one question by a method of thinking, and shows every call while it runs.')
     .argument('<question>', 'what to ask')
     .option('--method <method>', 'how to think (docs/thinking.md)', 'multi-round:2')
     .option('--system <text>', 'system message')

@@ -39,6 +39,7 @@ export function define(command: Command, io: Io): void {
     .addOption(targets)
     .addOption(engineOption())
     .option('--out <folder>', 'run folder to write (default: runs/<recipe>-<task>-<seed>)')
+    .option('--tensorboard', 'write TensorBoard event files into the run folder as it goes', false)
     .addOption(seedOption())
     .addOption(threadsOption())
     .addOption(

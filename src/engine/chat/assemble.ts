@@ -8,6 +8,8 @@ export interface AssembleOptions {
   n: number;
   /** The prompt has opened the thoughts. */
   startsInside: boolean;
+  /** Tell the text as it stands, without telling thoughts from answer. */
+  rawText?: boolean;
   /** Characters of the prompt, for servers that count no tokens. */
   promptCharacters: number;
   onDelta?: ((delta: ChatDelta) => void) | undefined;
@@ -26,6 +28,13 @@ const FINISHES: Readonly<Record<string, Finish>> = {
   content_filter: 'content_filter',
   abort: 'aborted',
 };
+
+/** A server that draws one answer, however many are asked for. */
+export class FewerAnswers extends ChatError {
+  constructor(where: string, given: number, asked: number, lostTokens: number) {
+    super('refused', `the server gave ${given} of ${asked} answers`, { where, lostTokens });
+  }
+}
 
 /** Collects the pieces of a reply, whether they come as one or as thousands. */
 export class Assembler {
@@ -49,10 +58,20 @@ export class Assembler {
     return [...this.#choices.values()].reduce((sum, choice) => sum + choice.chunks, 0);
   }
 
+  get #paidTokens(): number {
+    return this.#usage?.completionTokens ?? this.arrivedTokens;
+  }
+
   /** Every answer that was asked for has ended. */
   get complete(): boolean {
     const choices = [...this.#choices.values()];
     return choices.length >= this.#options.n && choices.every(({ finish }) => finish !== undefined);
+  }
+
+  /** All that began have ended, and there are fewer than were asked for. */
+  get #few(): boolean {
+    const choices = [...this.#choices.values()];
+    return choices.length < this.#options.n && choices.every(({ finish }) => finish !== undefined);
   }
 
   /**
@@ -61,6 +80,7 @@ export class Assembler {
    */
   finish(name: string): ChatReply {
     if (this.#choices.size === 0) throw new ChatError('empty', 'the reply holds no answer', { where: name });
+    if (this.#few) throw new FewerAnswers(name, this.#choices.size, this.#options.n, this.#paidTokens);
     if (!this.complete)
       throw new ChatError('cut', 'the reply broke off before its end', {
         where: name,
@@ -106,6 +126,7 @@ class PartialChoice {
   readonly #index: number;
   readonly #tell: ((delta: ChatDelta) => void) | undefined;
   readonly #splitter: ReasoningSplitter;
+  readonly #rawText: boolean;
   readonly #calls = new Map<number, ToolCall>();
   readonly #logprobs: TokenLogprob[] = [];
   #content = '';
@@ -113,8 +134,9 @@ class PartialChoice {
   finish: string | undefined;
   chunks = 0;
 
-  constructor(index: number, { startsInside, onDelta }: AssembleOptions) {
+  constructor(index: number, { startsInside, rawText = false, onDelta }: AssembleOptions) {
     this.#index = index;
+    this.#rawText = rawText;
     this.#startsInside = startsInside;
     this.#tell = onDelta;
     this.#splitter = new ReasoningSplitter((kind, text) => onDelta?.({ choice: index, kind, text }), startsInside);
@@ -134,7 +156,7 @@ class PartialChoice {
 
   /** A server that sends thoughts apart sends nothing but the answer as content. */
   #tellContent({ content, finish }: Piece): void {
-    if (this.#reasoning !== '') {
+    if (this.#rawText || this.#reasoning !== '') {
       if (content !== '') this.#tell?.({ choice: this.#index, kind: 'content', text: content });
       return;
     }
@@ -174,9 +196,13 @@ export function isEmpty({ raw, toolCalls, finish }: ChatChoice): boolean {
 }
 
 /** Tells a whole reply as deltas, for those that come from a cache or a server that does not stream. */
-export function tellReply(reply: ChatReply, onDelta: ((delta: ChatDelta) => void) | undefined): void {
+export function tellReply(reply: ChatReply, onDelta: ((delta: ChatDelta) => void) | undefined, rawText = false): void {
   if (onDelta === undefined) return;
-  for (const [choice, { reasoning, content }] of reply.choices.entries()) {
+  for (const [choice, { reasoning, content, raw }] of reply.choices.entries()) {
+    if (rawText) {
+      if (raw !== '') onDelta({ choice, kind: 'content', text: raw });
+      continue;
+    }
     if (reasoning) onDelta({ choice, kind: 'reasoning', text: reasoning });
     if (content) onDelta({ choice, kind: 'content', text: content });
   }

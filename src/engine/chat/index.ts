@@ -1,9 +1,11 @@
 export * from './types.js';
 export { Budget, type BudgetLimits, type Spending } from './budget.js';
 export { ReplyCache, requestKey } from './cache.js';
+export { CachedChatModel, type CachedOptions } from './cached.js';
 export { ChatError, requireCapabilities, stopIfAborted, type ChatFault } from './errors.js';
 export { mapBounded } from './limit.js';
-export { EndpointChatModel, opensThoughts, type ContinueMode, type EndpointOptions } from './openai.js';
+export { EndpointChatModel, type ContinueMode, type EndpointOptions } from './openai.js';
+export { opensThoughts } from './partial.js';
 export { joinReasoning, ReasoningSplitter, splitReasoning, type SplitText } from './reasoning.js';
 export { DEFAULT_RETRY, retryAfterSeconds, waitBefore, withRetries, type RetryPolicy } from './retry.js';
 export { SamplerChatModel, type SamplerChatOptions } from './sampler.js';

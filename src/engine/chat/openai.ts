@@ -2,7 +2,9 @@ import PQueue from 'p-queue';
 import { z } from 'zod';
 import { HoneError, nearest, RandomStream } from '../../core/index.js';
 import type { ChatMessage } from '../../model/index.js';
-import { isEmpty, tellReply } from './assemble.js';
+import { FewerAnswers, isEmpty, tellReply } from './assemble.js';
+import { joinPartial, opensThoughts, unfinishedTurn } from './partial.js';
+import { apart, joinReplies } from './several.js';
 import { Budget, type BudgetLimits, type Spending } from './budget.js';
 import { requestKey, type ReplyCache } from './cache.js';
 import { ChatError, stopIfAborted } from './errors.js';
@@ -10,6 +12,7 @@ import { DEFAULT_RETRY, type RetryPolicy, withRetries } from './retry.js';
 import { lostTokens, Transport } from './transport.js';
 import type {
   ChatCapabilities,
+  ChatDelta,
   ChatModel,
   ChatOptions,
   ChatReply,
@@ -64,6 +67,7 @@ interface Job {
   body: Record<string, Json>;
   request: Omit<ChatRequest, 'messages'>;
   startsInside: boolean;
+  rawText?: boolean;
 }
 
 interface Asked {
@@ -84,6 +88,8 @@ export class EndpointChatModel implements ChatModel {
   readonly #policy: RetryPolicy;
   readonly #underWay = new Map<string, Promise<Asked>>();
   readonly #baseUrl: string;
+  /** The server gave fewer answers than were asked for: from then on each is a request of its own. */
+  #oneEach = false;
 
   /** @throws HoneError('usage') when the address is none or the continue mode lacks its template. */
   constructor(options: EndpointOptions) {
@@ -115,7 +121,26 @@ export class EndpointChatModel implements ChatModel {
   }
 
   async complete(request: ChatRequest, options: ChatOptions = {}): Promise<ChatReply> {
-    return this.#run(this.#jobOf(request), options);
+    const several = (request.n ?? 1) > 1;
+    if (several && this.#oneEach) return this.#apart(request, options);
+    try {
+      return await this.#run(this.#jobOf(request), options);
+    } catch (error) {
+      if (!(error instanceof FewerAnswers)) throw error;
+      this.#oneEach = true;
+      options.onRestart?.();
+      return this.#apart(request, options);
+    }
+  }
+
+  /** n requests for one answer each, each with a seed of its own. */
+  async #apart(request: ChatRequest, options: ChatOptions): Promise<ChatReply> {
+    const asked = apart(request).map((one, choice) => {
+      const { onDelta } = options;
+      const told = onDelta && { onDelta: (delta: ChatDelta) => onDelta({ ...delta, choice }) };
+      return this.#run(this.#jobOf(one), { ...options, ...told });
+    });
+    return joinReplies(await Promise.all(asked));
   }
 
   async completeText(
@@ -124,7 +149,7 @@ export class EndpointChatModel implements ChatModel {
     options: ChatOptions = {},
   ): Promise<ChatReply> {
     const body = { ...textBody(prompt, request, this.name), ...this.#options.extra };
-    return this.#run({ route: 'text', body, request, startsInside: opensThoughts(prompt) }, options);
+    return this.#run({ route: 'text', body, request, startsInside: opensThoughts(prompt), rawText: true }, options);
   }
 
   /** Needs `renderChat` and a server whose /v1/completions echoes the prompt with its logprobs. */
@@ -226,7 +251,7 @@ export class EndpointChatModel implements ChatModel {
     if (shared === undefined && this.#options.cache) this.#underWay.set(key, asked);
     try {
       const { reply, attempts } = await asked;
-      if (shared !== undefined || attempts === 0) tellReply(reply, options.onDelta);
+      if (shared !== undefined || attempts === 0) tellReply(reply, options.onDelta, job.rawText);
       options.onTiming?.({ seconds: (performance.now() - started) / 1000, attempts: shared ? 0 : attempts });
       return reply;
     } catch (error) {
@@ -267,14 +292,14 @@ export class EndpointChatModel implements ChatModel {
   }
 
   async #attempt(
-    { route, body, request, startsInside }: Job,
+    { route, body, request, startsInside, rawText = false }: Job,
     options: ChatOptions,
     attempt: number,
   ): Promise<ChatReply> {
     const promptCharacters = JSON.stringify(body['messages'] ?? body['prompt'] ?? '').length;
     try {
       const reply = await this.#transport.send({
-        ...{ route, body, startsInside, promptCharacters, n: request.n ?? 1, model: this.name },
+        ...{ route, body, startsInside, rawText, promptCharacters, n: request.n ?? 1, model: this.name },
         ...{ signal: options.signal, onDelta: options.onDelta, pace: options.pace },
       });
       this.#budget.charge(reply.usage);
@@ -349,24 +374,6 @@ function baseUrl(text: string): string {
     });
   if (url.pathname === '/') url.pathname = '/v1';
   return url.href.replace(/\/+$/, '');
-}
-
-/** The text of the unfinished assistant turn. @throws HoneError('usage') when the last turn is not the assistant's. */
-export function unfinishedTurn(messages: readonly ChatTurn[]): string {
-  const last = messages.at(-1);
-  if (last?.role === 'assistant') return last.content;
-  throw new HoneError('usage', 'there is no assistant turn to go on from', { where: 'continueAssistant' });
-}
-
-/** A prompt that has opened the thoughts already takes no second opening tag. */
-export function joinPartial(prompt: string, partial: string): string {
-  const opened = /<think>\s*$/.test(prompt);
-  return prompt + (opened ? partial.replace(/^\s*<think>\s*/, '') : partial);
-}
-
-/** Whether a text leaves its thoughts open. */
-export function opensThoughts(text: string): boolean {
-  return text.lastIndexOf('<think>') > text.lastIndexOf('</think>');
 }
 
 function isInterruption(error: unknown): boolean {

@@ -41,27 +41,45 @@ function withoutOpening(text: string): string {
 const trimStart = (text: string): string => text.replace(/^\s*\n/, '');
 const trimBoth = (text: string): string => text.replace(/^\s*\n/, '').replace(/\n\s*$/, '');
 
-/** Tells thoughts from answer while text arrives; a tag that is split over two pieces is held back until it is whole. */
+/**
+ * Tells thoughts from answer while text arrives, with the borders of `splitReasoning`: a tag that is split over two
+ * pieces is held back until it is whole, and so are line breaks that may turn out to be a border.
+ */
 export class ReasoningSplitter {
   #state: 'start' | 'thinking' | 'answer';
+  /** At the beginning of thoughts, or of an answer behind thoughts: line breaks there are dropped. */
+  #atBorder: boolean;
   #held = '';
   readonly #emit: (kind: 'reasoning' | 'content', text: string) => void;
 
   constructor(emit: (kind: 'reasoning' | 'content', text: string) => void, startsInside = false) {
     this.#emit = emit;
     this.#state = startsInside ? 'thinking' : 'start';
+    this.#atBorder = startsInside;
   }
 
   push(text: string): void {
     this.#held += text;
     if (this.#state === 'start') this.#begin();
     if (this.#state === 'thinking') this.#think();
-    if (this.#state === 'answer') this.#flush('content');
+    if (this.#state === 'answer' && this.#leaveBorder()) this.#flush('content');
   }
 
   /** The text is complete. */
   end(): void {
-    this.#flush(this.#state === 'thinking' ? 'reasoning' : 'content');
+    const thinking = this.#state === 'thinking';
+    if (this.#atBorder) this.#held = trimStart(this.#held);
+    if (thinking) this.#held = this.#held.replace(/\n\s*$/, '');
+    this.#flush(thinking ? 'reasoning' : 'content');
+  }
+
+  /** @returns false while nothing but space has come, which may be dropped yet. */
+  #leaveBorder(): boolean {
+    if (!this.#atBorder) return true;
+    if (this.#held.trim() === '') return false;
+    this.#held = trimStart(this.#held);
+    this.#atBorder = false;
+    return true;
   }
 
   #begin(): void {
@@ -69,20 +87,23 @@ export class ReasoningSplitter {
     if (start.startsWith(OPEN)) {
       this.#held = start.slice(OPEN.length);
       this.#state = 'thinking';
+      this.#atBorder = true;
     } else if (!OPEN.startsWith(start)) this.#state = 'answer';
   }
 
   #think(): void {
+    if (!this.#leaveBorder()) return;
     const close = this.#held.indexOf(CLOSE);
+    const sure = this.#held.slice(0, close < 0 ? this.#held.length - overlap(this.#held, CLOSE) : close);
+    const text = sure.replace(/\n\s*$/, '');
+    this.#tell('reasoning', text);
     if (close < 0) {
-      const safe = this.#held.length - overlap(this.#held, CLOSE);
-      this.#tell('reasoning', this.#held.slice(0, safe));
-      this.#held = this.#held.slice(safe);
+      this.#held = this.#held.slice(text.length);
       return;
     }
-    this.#tell('reasoning', this.#held.slice(0, close));
     this.#held = this.#held.slice(close + CLOSE.length);
     this.#state = 'answer';
+    this.#atBorder = true;
   }
 
   #flush(kind: 'reasoning' | 'content'): void {
@@ -96,7 +117,7 @@ export class ReasoningSplitter {
 }
 
 /** Length of the longest end of `text` that begins `tag`. */
-function overlap(text: string, tag: string): number {
+export function overlap(text: string, tag: string): number {
   let length = Math.min(text.length, tag.length - 1);
   while (length > 0 && !text.endsWith(tag.slice(0, length))) length--;
   return length;

@@ -2,12 +2,14 @@ import { HoneError, RandomStream } from '../../core/index.js';
 import { type ChatMessage, type ChatTemplate, encodeChat, type ModelFolder } from '../../model/index.js';
 import type { Sample, SampleParams, Sampler, SampleRequest } from '../types.js';
 import { ChatError, interrupted, stopIfAborted } from './errors.js';
-import { joinPartial, opensThoughts, unfinishedTurn } from './openai.js';
+import { joinPartial, opensThoughts, unfinishedTurn } from './partial.js';
 import { splitReasoning } from './reasoning.js';
+import { StreamedChoice } from './streamed.js';
 import { tellReply } from './assemble.js';
 import type {
   ChatCapabilities,
   ChatChoice,
+  ChatDelta,
   ChatModel,
   ChatOptions,
   ChatReply,
@@ -42,16 +44,25 @@ const FINISHES: Readonly<Record<Sample['stopReason'], Finish>> = {
 /** What most servers take where a request names no limit. */
 const DEFAULT_MAX_TOKENS = 1024;
 
+interface Prompt {
+  tokens: Int32Array;
+  /** It has opened the thoughts. */
+  inside: boolean;
+  /** Of a text, not of a chat. */
+  rawText: boolean;
+}
+
 interface Waiting {
   request: SampleRequest;
   signal: AbortSignal | undefined;
   resolve: (samples: Sample[]) => void;
   reject: (error: unknown) => void;
+  onToken: ((sample: number, token: number) => void) | undefined;
 }
 
 /**
- * A Sampler and its model's chat template as a ChatModel. Requests that come together are sampled together; the answers
- * of one request share the prefill of its prompt. Answers arrive whole: a sampler tells no tokens on the way.
+ * A Sampler and its model's chat template as a ChatModel. Requests that come together are sampled together, and what
+ * their prompts have in common is read once.
  */
 export class SamplerChatModel implements ChatModel {
   readonly name: string;
@@ -85,8 +96,7 @@ export class SamplerChatModel implements ChatModel {
         where: 'tools',
         hint: 'Use the tool loop over code blocks, or an endpoint that knows function calling.',
       });
-    const { tokens, inside } = this.#prompt(request);
-    return this.#sample(tokens, inside, request, options);
+    return this.#sample({ ...this.#prompt(request), rawText: false }, request, options);
   }
 
   async completeText(
@@ -98,7 +108,7 @@ export class SamplerChatModel implements ChatModel {
     const encoded = tokenizer.encode(prompt);
     const bos = tokenizer.bosId;
     const tokens = bos === undefined || encoded[0] === bos ? encoded : Int32Array.from([bos, ...encoded]);
-    return this.#sample(tokens, opensThoughts(prompt), request, options);
+    return this.#sample({ tokens, inside: opensThoughts(prompt), rawText: true }, request, options);
   }
 
   async scoreTokens(messages: readonly ChatTurn[], answer: string): Promise<readonly TokenLogprob[]> {
@@ -136,25 +146,43 @@ export class SamplerChatModel implements ChatModel {
   }
 
   async #sample(
-    promptTokens: Int32Array,
-    startsInside: boolean,
+    { tokens: promptTokens, inside, rawText }: Prompt,
     request: Omit<ChatRequest, 'messages'>,
     options: ChatOptions,
   ): Promise<ChatReply> {
     stopIfAborted(options.signal);
     const started = performance.now();
     const params = this.#params(promptTokens.length, request);
-    const samples = await this.#queued({ promptTokens, params }, options.signal);
-    const choices = samples.map((sample) => this.#choice(sample, startsInside, request));
+    const streams =
+      options.onDelta && this.#streams({ n: params.n, startsInside: inside, rawText }, request, options.onDelta);
+    const onToken = streams && ((sample: number, token: number): void => streams[sample]?.push(token));
+    const samples = await this.#queued({ promptTokens, params }, options.signal, onToken);
+    const choices = samples.map((sample) => this.#choice(sample, inside, request));
     const completionTokens = samples.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const reply: ChatReply = {
       choices,
       usage: { promptTokens: promptTokens.length, completionTokens, estimated: false },
       model: this.name,
     };
-    tellReply(reply, options.onDelta);
+    const told = streams?.map((stream, i) => stream.end(choices[i]?.raw ?? '')) ?? [];
+    if (told.includes(false)) {
+      options.onRestart?.();
+      tellReply(reply, options.onDelta, rawText);
+    }
     options.onTiming?.({ seconds: (performance.now() - started) / 1000, attempts: 1 });
     return reply;
+  }
+
+  #streams(
+    { n, ...how }: { n: number; startsInside: boolean; rawText: boolean },
+    { stop = [] }: Pick<ChatRequest, 'stop'>,
+    tell: NonNullable<ChatOptions['onDelta']>,
+  ): StreamedChoice[] {
+    const { tokenizer } = this.#options.folder;
+    return Array.from({ length: n }, (_, choice) => {
+      const emit = (kind: ChatDelta['kind'], text: string): void => tell({ choice, kind, text });
+      return new StreamedChoice({ tokenizer, stop, emit, ...how });
+    });
   }
 
   #params(promptLength: number, request: Omit<ChatRequest, 'messages'>): SampleParams {
@@ -198,9 +226,9 @@ export class SamplerChatModel implements ChatModel {
     }));
   }
 
-  #queued(request: SampleRequest, signal: AbortSignal | undefined): Promise<Sample[]> {
+  #queued(request: SampleRequest, signal: AbortSignal | undefined, onToken: Waiting['onToken']): Promise<Sample[]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, signal, resolve, reject });
+      this.#waiting.push({ request, signal, resolve, reject, onToken });
       // A turn of the event loop, so that callers who start together are sampled together.
       if (!this.#working) {
         this.#working = true;
@@ -226,7 +254,11 @@ export class SamplerChatModel implements ChatModel {
     for (const { signal } of batch) signal?.addEventListener('abort', leave, { once: true });
     try {
       const requests = batch.map(({ request }) => request);
-      const results = await this.#options.sampler.sampleBatch(requests, { signal: controller.signal });
+      const listened = batch.some(({ onToken }) => onToken !== undefined);
+      const results = await this.#options.sampler.sampleBatch(requests, {
+        signal: controller.signal,
+        ...(listened ? { onToken: (r, sample, token) => batch[r]?.onToken?.(sample, token) } : {}),
+      });
       batch.forEach(({ signal, resolve, reject }, i) =>
         signal?.aborted ? reject(interrupted(signal)) : resolve(results[i] as Sample[]),
       );

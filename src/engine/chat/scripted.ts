@@ -1,6 +1,6 @@
 import { tellReply } from './assemble.js';
 import { ChatError, stopIfAborted } from './errors.js';
-import { opensThoughts, unfinishedTurn } from './openai.js';
+import { opensThoughts, unfinishedTurn } from './partial.js';
 import { splitReasoning } from './reasoning.js';
 import type { ChatCapabilities, ChatChoice, ChatModel, ChatOptions, ChatReply, ChatRequest, Finish } from './types.js';
 

@@ -2,6 +2,7 @@ import OpenAI from 'openai';
 import { Assembler, type AssembleOptions } from './assemble.js';
 import { type ChatError, interrupted, stopIfAborted } from './errors.js';
 import { faultOf } from './faults.js';
+import { nodeFetch } from './node-fetch.js';
 import type { ChatReply, Json } from './types.js';
 import { readPieces, type Route } from './wire.js';
 
@@ -43,6 +44,7 @@ export class Transport {
       organization: null,
       project: null,
       maxRetries: 0,
+      fetch: nodeFetch(),
       // Our own watch over silence covers headers and body alike.
       timeout: 2 ** 31 - 1,
       logLevel: 'off',

@@ -143,7 +143,7 @@ export interface ChatModel {
   readonly identity: { readonly [key: string]: Json };
   /** @throws ChatError; HoneError interrupted when the signal fires. */
   complete(request: ChatRequest, options?: ChatOptions): Promise<ChatReply>;
-  /** Raw text in, raw text out; `messages` is not read. */
+  /** Raw text in, raw text out; `messages` is not read. Deltas are the text as it stands, all of it `content`. */
   completeText?(prompt: string, request: Omit<ChatRequest, 'messages'>, options?: ChatOptions): Promise<ChatReply>;
   /** log p of each token of `answer` as the assistant's reply to `messages`. */
   scoreTokens?(messages: readonly ChatTurn[], answer: string, options?: ChatOptions): Promise<readonly TokenLogprob[]>;

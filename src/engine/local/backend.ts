@@ -1,11 +1,8 @@
-import { join } from 'node:path';
-import { readFile } from 'node:fs/promises';
 import { HoneError } from '../../core/index.js';
-import { loadTokenizer, parseModelConfig, toHfConfig, type ModelConfig } from '../../model/index.js';
+import { loadTokenizer, toCriticConfig, toHfConfig } from '../../model/index.js';
 import type {
   AdapterSource,
   ModelInfo,
-  ModelSource,
   OpenModelOptions,
   OptimResult,
   OptimStep,
@@ -13,13 +10,14 @@ import type {
   SampleRequest,
 } from '../types.js';
 import { saveAdapter } from './adapter.js';
-import { Parameters } from './parameters.js';
+import type { Parameters } from './parameters.js';
 import type { Prefix } from './prefixes.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
 import type { BatchShape } from './llama/layer-graph.js';
 import { defaultTokensPerMicroBatch } from './micro-batches.js';
 import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
+import { criticWeights, folderWeights, noCriticAdapter, randomWeights } from './weights.js';
 
 export interface BackendOptions extends SessionOptions {
   /** Bound for the estimated memory of all training sessions of one model. */
@@ -90,7 +88,8 @@ export class Backend {
   }
 
   async open(options: OpenModelOptions): Promise<Opened> {
-    const { source } = options;
+    const { source, role } = options;
+    if (role === 'critic') return this.#opened(options, await criticWeights(options));
     const base = source.kind === 'random' ? await randomWeights(source) : await folderWeights(source.path);
     return this.#opened(options, options.adapter ? await base.withAdapter(options.adapter) : base);
   }
@@ -177,8 +176,19 @@ export class Backend {
     this.#model(handle).training.zeroGrad();
   }
 
+  async resetOptimizer(handle: number): Promise<void> {
+    this.#model(handle).training.resetOptimizer();
+  }
+
+  /** The model, where it can sample. @throws HoneError for a critic, which has no distribution over tokens */
+  #policy(handle: number): ModelEntry {
+    const entry = this.#model(handle);
+    if (!entry.training.parameters.isCritic) return entry;
+    throw new HoneError('usage', 'a critic cannot sample', { hint: 'Take the sampler of a policy.' });
+  }
+
   async snapshot(handle: number): Promise<Pick<Opened, 'handle' | 'version'>> {
-    const { training, options } = this.#model(handle);
+    const { training, options } = this.#policy(handle);
     const parameters = await training.parameters.copy();
     parameters.version = training.parameters.version;
     const sampling = this.#sampling(parameters, options);
@@ -187,7 +197,7 @@ export class Backend {
   }
 
   async liveSampler(handle: number): Promise<Pick<Opened, 'handle' | 'version'>> {
-    const { training, sampling, options } = this.#model(handle);
+    const { training, sampling, options } = this.#policy(handle);
     const { version } = training.parameters;
     return { handle: this.#add({ kind: 'sampler', sampling, version, options, owned: false }), version };
   }
@@ -200,6 +210,7 @@ export class Backend {
 
   async withAdapter(handle: number, source: AdapterSource): Promise<Opened> {
     const { training, options } = this.#model(handle);
+    if (training.parameters.isCritic) throw noCriticAdapter();
     return this.#opened(options, await training.parameters.withAdapter(source));
   }
 
@@ -223,7 +234,7 @@ export class Backend {
   async writeWeights(handle: number, file: string): Promise<Record<string, unknown>> {
     const { parameters } = this.#model(handle).training;
     await parameters.write(file, parameters.merged());
-    return toHfConfig(parameters.config);
+    return parameters.isCritic ? toCriticConfig(parameters.config) : toHfConfig(parameters.config);
   }
 
   async writeAdapter(handle: number, folder: string): Promise<void> {
@@ -318,52 +329,4 @@ function joined(a: Int32Array, b: Int32Array): Int32Array {
 
 function countOf(arrays: ReadonlyMap<string, Float32Array>): number {
   return [...arrays.values()].reduce((sum, { length }) => sum + length, 0);
-}
-
-function randomWeights({ config, seed, initStd }: Extract<ModelSource, { kind: 'random' }>): Promise<Parameters> {
-  const where = 'model config';
-  return Parameters.random(supported(parseModelConfig(config, where), where), seed, initStd);
-}
-
-async function folderWeights(path: string): Promise<Parameters> {
-  const file = join(path, 'config.json');
-  const config = withEosIds(parseModelConfig(await readJsonFile(file), file), await generationConfig(path));
-  return Parameters.load(supported(config, file), path);
-}
-
-/** The attention kernel of the sampling graph works on groups of sixteen channels. */
-function supported(config: ModelConfig, where: string): ModelConfig {
-  if (config.headDim % 16 === 0) return config;
-  throw new HoneError('input', `head_dim is ${config.headDim}; the local engine needs a multiple of 16`, {
-    where,
-    hint: 'Choose hidden_size and num_attention_heads so that their quotient is a multiple of 16.',
-  });
-}
-
-async function readJsonFile(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8'));
-  } catch (cause) {
-    throw new HoneError('input', 'is missing or is not JSON', {
-      where: file,
-      hint: 'Give a model folder (hone models import makes one).',
-      cause,
-    });
-  }
-}
-
-async function generationConfig(folder: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(join(folder, 'generation_config.json'), 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new HoneError('input', 'is not JSON', { where: join(folder, 'generation_config.json'), cause: error });
-  }
-}
-
-/** generation_config.json may name more end tokens than config.json; any of them ends a reply. */
-function withEosIds(config: ModelConfig, generation: unknown): ModelConfig {
-  const listed = (generation as { eos_token_id?: unknown } | null)?.eos_token_id;
-  const more = [listed].flat().filter((id): id is number => Number.isInteger(id));
-  return { ...config, eosIds: [...new Set([...config.eosIds, ...more])] };
 }

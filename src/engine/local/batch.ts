@@ -11,6 +11,8 @@ import type { SlotPlan } from './slots.js';
 export interface SamplingHooks {
   aborted(): boolean;
   progress(done: number, total: number, tokens: number): void;
+  /** Told once a turn of the tokens it drew, [3 x tokens]: request, sample, token. Absent: nobody listens. */
+  drawn?(tokens: Int32Array): void;
 }
 
 /** What one call of the sampler works with. */
@@ -48,6 +50,8 @@ export class Batch {
   readonly #version: number;
   #done = 0;
   #tokens = 0;
+  /** Drawn and not yet told: request, sample, token, ... */
+  #untold: number[] = [];
   /** Sequences that had to make room. */
   setBack = 0;
 
@@ -67,6 +71,7 @@ export class Batch {
       while (this.#running.length + this.#parts.queue.size > 0) {
         if (this.hooks.aborted()) this.#abort();
         else await this.#turn();
+        this.#tell();
       }
       return this.#finished;
     } finally {
@@ -97,7 +102,15 @@ export class Batch {
 
   #draw(row: Row, next: NextTokens): StopReason | undefined {
     this.#tokens++;
-    return row.draw(next, this.#version);
+    const reason = row.draw(next, this.#version);
+    if (this.hooks.drawn) this.#untold.push(row.request, row.sample, row.newest);
+    return reason;
+  }
+
+  #tell(): void {
+    if (this.#untold.length === 0) return;
+    this.hooks.drawn?.(Int32Array.from(this.#untold));
+    this.#untold = [];
   }
 
   #advance(slot: number, next: NextTokens): void {

@@ -54,11 +54,12 @@ export class InlineChannel implements Channel {
 }
 
 /** Messages between the threads. */
-export type ToWorker = { id: number; method: Method; args: unknown[] } | { abort: number };
+export type ToWorker = { id: number; method: Method; args: unknown[]; tellTokens: boolean } | { abort: number };
 export type FromWorker =
   | { id: number; value: unknown }
   | { id: number; error: WireError }
-  | { id: number; progress: [done: number, total: number, tokens: number] };
+  | { id: number; progress: [done: number, total: number, tokens: number] }
+  | { id: number; drawn: Int32Array };
 
 /** An error as it crosses threads: structured cloning keeps neither class nor fields. */
 export interface WireError {
@@ -120,6 +121,10 @@ export class WorkerChannel implements Channel {
       pending.hooks.progress(...message.progress);
       return;
     }
+    if ('drawn' in message) {
+      pending.hooks.drawn?.(message.drawn);
+      return;
+    }
     this.#pending.delete(message.id);
     if (this.#pending.size === 0) this.#worker.unref();
     if ('error' in message) pending.reject(fromWire(message.error));
@@ -141,7 +146,7 @@ export class WorkerChannel implements Channel {
     const id = this.#next++;
     const reply = new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject, hooks }));
     this.#worker.ref();
-    this.#worker.postMessage({ id, method, args } satisfies ToWorker);
+    this.#worker.postMessage({ id, method, args, tellTokens: hooks.drawn !== undefined } satisfies ToWorker);
     if (method !== 'sample') return reply as Promise<Awaited<ReturnType<Backend[M]>>>;
     const poll = setInterval(() => {
       if (hooks.aborted()) this.#worker.postMessage({ abort: id } satisfies ToWorker);

@@ -1,4 +1,3 @@
-import { HoneError } from '../../core/index.js';
 import type { Engine, EngineCapabilities, OpenModelOptions } from '../types.js';
 import { defaultThreads, InlineChannel, WorkerChannel, type Channel } from './channel.js';
 import { LocalModel } from './model.js';
@@ -20,7 +19,7 @@ const SESSION_BYTES = 2 * 2 ** 30;
 const CAPABILITIES: EngineCapabilities = {
   fullFineTuning: true,
   lora: true,
-  critic: false,
+  critic: true,
   customLosses: true,
   exactEntropy: true,
   weightAveraging: true,
@@ -39,13 +38,7 @@ export class LocalEngine implements Engine {
   constructor(private readonly channel: Channel) {}
 
   async openModel(options: OpenModelOptions): Promise<LocalModel> {
-    const role = options.role ?? 'policy';
-    if (role === 'critic') {
-      throw new HoneError('usage', 'the local engine has no critic yet', {
-        hint: 'Use a recipe without a critic (grpo, dapo).',
-      });
-    }
-    return new LocalModel(this.channel, await this.channel.call('open', [options]), role);
+    return new LocalModel(this.channel, await this.channel.call('open', [options]), options.role ?? 'policy');
   }
 
   close(): Promise<void> {

@@ -22,8 +22,8 @@ export interface HeadRow {
 export interface HeadBackward {
   coefficients: Coefficients;
   dHidden: Float32Array;
-  /** Gradients of matrix and norm, if they are trained. */
-  accumulators: { matrix: Tensor; gain: Tensor } | undefined;
+  /** Gradients of what is trained so far, by name; those of the head are added to. */
+  gradients: Readonly<Record<string, Tensor>>;
 }
 
 interface Chunk {
@@ -107,12 +107,13 @@ export class Head {
     backward?: HeadBackward,
   ): Promise<void> {
     const { hiddenSize } = this.#config;
+    const sums = backward && this.#accumulators(backward.gradients);
     for (const chunk of this.#chunks(rows)) {
       const key = {
         ...this.#shape(chunk.size),
         entropy: outputs.entropy !== undefined,
         backward: backward !== undefined,
-        weights: backward?.accumulators !== undefined,
+        weights: sums !== undefined,
       };
       const { graph, feeds, fetches } = await this.#chunk(key);
       const data = (name: string): Float32Array => (feeds[name] ?? fetches[name])?.data as Float32Array;
@@ -123,7 +124,6 @@ export class Head {
         targets[i] = BigInt(sequences[member]?.target[t] as number);
       });
       if (backward) this.#feedCoefficients(chunk.rows, backward.coefficients, data(IO.dLogprobs), feeds[IO.dEntropy]);
-      const sums = backward?.accumulators;
       await graph.run(
         { ...feeds, ...this.#weights(), ...(sums ? { [IO.matrixSoFar]: sums.matrix, [IO.gainSoFar]: sums.gain } : {}) },
         { ...fetches, ...(sums ? { [IO.dMatrix]: sums.matrix, [IO.dGain]: sums.gain } : {}) },
@@ -136,6 +136,12 @@ export class Head {
       });
       if (sums) this.#addTargetRows(chunk.rows.length, feeds, data(IO.normed), sums.matrix);
     }
+  }
+
+  /** Gradients of matrix and norm, if they are trained. */
+  #accumulators(gradients: Readonly<Record<string, Tensor>>): { matrix: Tensor; gain: Tensor } | undefined {
+    const [matrix, gain] = [gradients[headName(this.#config)], gradients[FINAL_NORM]];
+    return matrix && gain ? { matrix, gain } : undefined;
   }
 
   #shape(rows: number) {

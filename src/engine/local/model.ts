@@ -10,6 +10,7 @@ import type {
   LossResult,
   ModelInfo,
   ModelRole,
+  ModelTime,
   OptimResult,
   OptimStep,
   Outputs,
@@ -19,7 +20,7 @@ import type { Opened } from './backend.js';
 import type { Channel } from './channel.js';
 import { planMicroBatches } from './micro-batches.js';
 import { LocalSampler, type Enqueue } from './sampler.js';
-import type { Coefficients, Sequence, TokenOutputs } from './training.js';
+import { emptyOutputs, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
 
 function sequencesOf(data: readonly Datum[]): Sequence[] {
   return data.map(({ input, target }, i) => {
@@ -32,13 +33,14 @@ function sequencesOf(data: readonly Datum[]): Sequence[] {
 }
 
 /** The derivatives a loss gave, complete and in shape. */
-function coefficientsOf(loss: Loss, result: LossResult, sequences: readonly Sequence[]): Coefficients {
+function coefficientsOf(loss: Loss, result: LossResult, sequences: readonly Sequence[], role: ModelRole): Coefficients {
   const complete = (rows: Float32Array[] | undefined, name: string): Float32Array[] => {
     const full = rows ?? sequences.map(({ input }) => new Float32Array(input.length));
     const wrong = full.length !== sequences.length || full.some((row, i) => row.length !== sequences[i]?.input.length);
     if (wrong) throw new HoneError('usage', `loss ${loss.name} returned ${name} of the wrong shape`);
     return full;
   };
+  if (role === 'critic') return { dLogprobs: [], dValues: complete(result.dValues, 'dValues') };
   const dLogprobs = complete(result.dLogprobs, 'dLogprobs');
   return loss.needs.entropy ? { dLogprobs, dEntropy: complete(result.dEntropy, 'dEntropy') } : { dLogprobs };
 }
@@ -55,6 +57,25 @@ function checkStep(step: OptimStep): void {
       throw new HoneError('usage', `must be below 1, not ${step[name]}`, { where: `optimizer.${name}` });
 }
 
+/** @throws HoneError when a loss asks for what a model of this role does not put out */
+function checkNeeds({ name, needs }: Loss, role: ModelRole): void {
+  if (role === 'policy' && needs.values)
+    throw new HoneError('usage', `loss ${name} needs a critic; this model is a policy`);
+  if (role === 'critic' && (!needs.values || needs.entropy))
+    throw new HoneError('usage', `loss ${name} needs a policy; this model is a critic`, {
+      hint: 'The loss of a critic reads values alone and says so: needs: { values: true }.',
+    });
+}
+
+/** Puts the outputs of some of the sequences in their places. */
+function placeOutputs(into: TokenOutputs, out: TokenOutputs, members: readonly number[]): void {
+  const place = (to: Float32Array[] | undefined, from: Float32Array[] | undefined): void =>
+    from?.forEach((row, i) => to?.[members[i] as number]?.set(row));
+  place(into.logprobs, out.logprobs);
+  place(into.entropy, out.entropy);
+  place(into.values, out.values);
+}
+
 function checkTemperature(temperature: number): number {
   if (temperature > 0 && temperature < Infinity) return temperature;
   throw new HoneError('usage', `must be above 0, not ${temperature}`, { where: 'temperature' });
@@ -65,6 +86,7 @@ export class LocalModel implements TrainableModel {
   readonly info: ModelInfo;
   #version: number;
   #tail: Promise<unknown> = Promise.resolve();
+  readonly #spent = { forward: 0, backward: 0, optimizer: 0 };
 
   constructor(
     private readonly channel: Channel,
@@ -79,6 +101,18 @@ export class LocalModel implements TrainableModel {
     return this.#version;
   }
 
+  get spent(): ModelTime {
+    return { ...this.#spent };
+  }
+
+  /** Counts the seconds of a call. */
+  async #timed<T>(what: keyof ModelTime, work: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    const result = await work();
+    this.#spent[what] += (performance.now() - started) / 1000;
+    return result;
+  }
+
   /** Call order is effect order, also for calls of several steps. */
   readonly #enqueue: Enqueue = (task) => {
     const result = this.#tail.then(task);
@@ -91,11 +125,14 @@ export class LocalModel implements TrainableModel {
 
   async forward(data: readonly Datum[], options: { entropy?: boolean; temperature?: number } = {}): Promise<Outputs> {
     const temperature = checkTemperature(options.temperature ?? 1);
+    if (options.entropy && this.role === 'critic') throw new HoneError('usage', 'a critic has no entropy');
     return this.#enqueue(() => this.#forward(sequencesOf(data), options.entropy ?? false, temperature));
   }
 
   #forward(sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
-    return this.channel.call('forward', [this.opened.handle, sequences, entropy, temperature]);
+    return this.#timed('forward', () =>
+      this.channel.call('forward', [this.opened.handle, sequences, entropy, temperature]),
+    );
   }
 
   /**
@@ -112,9 +149,13 @@ export class LocalModel implements TrainableModel {
     loss: Loss,
     options: { temperature?: number } = {},
   ): Promise<ForwardBackwardResult> {
-    if (loss.needs.values) throw new HoneError('usage', `loss ${loss.name} needs a critic; this model is a policy`);
+    checkNeeds(loss, this.role);
     const temperature = checkTemperature(options.temperature ?? 1);
     return this.#enqueue(() => this.#forwardBackward(data, loss, temperature));
+  }
+
+  #empty(sequences: readonly Sequence[], { needs }: Loss): TokenOutputs {
+    return emptyOutputs(sequences, { entropy: needs.entropy ?? false, critic: this.role === 'critic' });
   }
 
   async #forwardBackward(data: readonly Datum[], loss: Loss, temperature: number): Promise<ForwardBackwardResult> {
@@ -131,10 +172,13 @@ export class LocalModel implements TrainableModel {
     loss: Loss,
     temperature: number,
   ): Promise<ForwardBackwardResult> {
-    const zeros = (): Float32Array[] => sequences.map(({ input }) => new Float32Array(input.length));
-    const nothing: Outputs = { logprobs: zeros(), ...(loss.needs.entropy ? { entropy: zeros() } : {}) };
-    const coefficients = coefficientsOf(loss, loss.fn(nothing, data), sequences);
-    const outputs = await this.channel.call('backward', [this.opened.handle, sequences, coefficients, temperature]);
+    const nothing = this.#empty(sequences, loss);
+    const coefficients = coefficientsOf(loss, loss.fn(nothing, data), sequences, this.role);
+    const { forwardSeconds = 0, ...outputs } = await this.#timed('backward', () =>
+      this.channel.call('backward', [this.opened.handle, sequences, coefficients, temperature]),
+    );
+    this.#spent.forward += forwardSeconds;
+    this.#spent.backward -= forwardSeconds;
     const { lossSum, metrics } = loss.fn(outputs, data);
     return { outputs, lossSum, metrics };
   }
@@ -148,21 +192,21 @@ export class LocalModel implements TrainableModel {
   ): Promise<ForwardBackwardResult> {
     const entropy = loss.needs.entropy ?? false;
     const lengths = sequences.map(({ input }) => input.length);
-    const outputs: Outputs = { logprobs: [], ...(entropy ? { entropy: [] } : {}) };
+    const outputs = this.#empty(sequences, loss);
     const results: LossResult[] = [];
     for (const { T, B, members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
       const part = members.map((member) => sequences[member] as Sequence);
-      const out = await this.channel.call('hold', [this.opened.handle, part, { T, B }, entropy, temperature]);
+      const out = await this.#timed('forward', () =>
+        this.channel.call('hold', [this.opened.handle, part, { T, B }, entropy, temperature]),
+      );
       const result = loss.fn(
         out,
         members.map((member) => data[member] as Datum),
       );
-      await this.channel.call('backwardHeld', [this.opened.handle, coefficientsOf(loss, result, part)]);
+      const coefficients = coefficientsOf(loss, result, part, this.role);
+      await this.#timed('backward', () => this.channel.call('backwardHeld', [this.opened.handle, coefficients]));
       results.push(result);
-      members.forEach((member, i) => {
-        outputs.logprobs[member] = out.logprobs[i] as Float32Array;
-        if (outputs.entropy) outputs.entropy[member] = out.entropy?.[i] as Float32Array;
-      });
+      placeOutputs(outputs, out, members);
     }
     const lossSum = results.reduce((sum, result) => sum + result.lossSum, 0);
     return { outputs, lossSum, metrics: mergeMetrics(results.map(({ metrics }) => metrics)) };
@@ -171,7 +215,9 @@ export class LocalModel implements TrainableModel {
   async optimStep(step: OptimStep): Promise<OptimResult> {
     checkStep(step);
     return this.#enqueue(async () => {
-      const { result, version } = await this.channel.call('optimStep', [this.opened.handle, step]);
+      const { result, version } = await this.#timed('optimizer', () =>
+        this.channel.call('optimStep', [this.opened.handle, step]),
+      );
       this.#version = version;
       return result;
     });
@@ -179,6 +225,10 @@ export class LocalModel implements TrainableModel {
 
   zeroGrad(): Promise<void> {
     return this.#enqueue(() => this.channel.call('zeroGrad', [this.opened.handle]));
+  }
+
+  resetOptimizer(): Promise<void> {
+    return this.#enqueue(() => this.channel.call('resetOptimizer', [this.opened.handle]));
   }
 
   async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<LocalSampler> {
@@ -218,6 +268,10 @@ export class LocalModel implements TrainableModel {
     if (!(other instanceof LocalModel) || other.channel !== this.channel) {
       throw new HoneError('usage', 'weights can only be copied between models of one engine');
     }
+    if (other.role !== this.role)
+      throw new HoneError('usage', `weights of a ${other.role} do not fit a ${this.role}`, {
+        hint: "Open a critic on a policy's folder for its body.",
+      });
     const before = other.#tail;
     const done = this.#enqueue(async () => {
       await before;

@@ -35,6 +35,11 @@ export class Optimizer {
     return { gradNorm, skipped: false };
   }
 
+  /** As before the first update. */
+  reset(): void {
+    this.#moments = undefined;
+  }
+
   async save(folder: string): Promise<void> {
     const state = this.#moments;
     const shapeOf = (name: string): number[] => this.parameters.shapes.get(name) ?? [];

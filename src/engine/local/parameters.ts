@@ -1,8 +1,11 @@
 import { HoneError, RandomStream } from '../../core/index.js';
 import {
+  criticTensorShapes,
   llamaTensorShapes,
   mergeLoraInto,
+  readCriticTensors,
   readTensors,
+  VALUE_HEAD,
   writeSafetensors,
   type ModelConfig,
 } from '../../model/index.js';
@@ -54,6 +57,16 @@ function normals(seed: number, name: string, count: number, std: number): Float3
   return out;
 }
 
+function randomArrays(shapes: ReadonlyMap<string, readonly number[]>, seed: number, std: number): Arrays {
+  return new Map(
+    [...shapes].map(([name, shape]) => {
+      const count = sizeOf(shape);
+      if (!isVector(shape)) return [name, normals(seed, name, count, std)];
+      return [name, new Float32Array(count).fill(name.endsWith('.bias') ? 0 : 1)];
+    }),
+  );
+}
+
 /**
  * The weights of one model: arrays that optimiser and graphs share, and ONNX Runtime tensors over the same memory. With
  * an adapter, the model's own tensors are frozen and may be shared by many models.
@@ -70,7 +83,13 @@ export class Parameters implements GraphModel {
     readonly arrays: Arrays,
     readonly adapter: Adapter | undefined,
   ) {
-    this.shapes = new Map([...llamaTensorShapes(config), ...(adapter?.shapes ?? [])]);
+    const shapes = this.isCritic ? criticTensorShapes(config) : llamaTensorShapes(config);
+    this.shapes = new Map([...shapes, ...(adapter?.shapes ?? [])]);
+  }
+
+  /** Whether the model has a value head, and then no LM head. */
+  get isCritic(): boolean {
+    return this.arrays.has(VALUE_HEAD);
   }
 
   static async #over(config: ModelConfig, arrays: Arrays, adapter?: Adapter): Promise<Parameters> {
@@ -84,14 +103,19 @@ export class Parameters implements GraphModel {
 
   /** Normal matrices of standard deviation `std`, gains of one, biases of zero. */
   static random(config: ModelConfig, seed: number, std = INIT_STD): Promise<Parameters> {
-    const arrays: Arrays = new Map(
-      [...llamaTensorShapes(config)].map(([name, shape]) => {
-        const count = sizeOf(shape);
-        if (!isVector(shape)) return [name, normals(seed, name, count, std)];
-        return [name, new Float32Array(count).fill(name.endsWith('.bias') ? 0 : 1)];
-      }),
-    );
+    return Parameters.#over(config, randomArrays(llamaTensorShapes(config), seed, std));
+  }
+
+  /** As `random` with the same draws for the body, and a value head of zero: until it is trained every value is 0. */
+  static randomCritic(config: ModelConfig, seed: number, std = INIT_STD): Promise<Parameters> {
+    const arrays = randomArrays(criticTensorShapes(config), seed, std);
+    arrays.get(VALUE_HEAD)?.fill(0);
     return Parameters.#over(config, arrays);
+  }
+
+  /** The body from a policy's, a critic's or a reward model's weights; without a head in them it is zero. */
+  static async loadCritic(config: ModelConfig, path: string, head: boolean): Promise<Parameters> {
+    return Parameters.#over(config, await readCriticTensors(path, config, head));
   }
 
   /** From a safetensors file or a folder of shards. @throws HoneError when a tensor is missing or misshapen. */

@@ -22,6 +22,13 @@ function check(params: SampleParams): void {
   if (params.stop?.includes('')) bad('stop', 'a list of strings that are not empty');
 }
 
+/** Tells triples of request, sample and token one by one. */
+function eachOf(tell: NonNullable<SampleOptions['onToken']>): (drawn: Int32Array) => void {
+  return (drawn) => {
+    for (let i = 0; i < drawn.length; i += 3) tell(drawn[i] as number, drawn[i + 1] as number, drawn[i + 2] as number);
+  };
+}
+
 /** What samplers and continuations have in common: a handle that prompts are given to. */
 class Handle {
   constructor(
@@ -41,6 +48,7 @@ class Handle {
       this.channel.call('sample', [this.handle, requests.slice(), options.keepCache ?? false], {
         aborted: () => options.signal?.aborted ?? false,
         progress: (done, total, tokens) => options.onProgress?.(done, total, tokens),
+        ...(options.onToken ? { drawn: eachOf(options.onToken) } : {}),
       }),
     );
   }

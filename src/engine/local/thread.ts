@@ -24,11 +24,12 @@ port.on('message', (message: ToWorker) => {
     aborted.add(message.abort);
     return;
   }
-  const { id, method, args } = message;
+  const { id, method, args, tellTokens } = message;
   const send = (reply: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(reply, transfer);
   const hooks = {
     aborted: () => aborted.has(id),
     progress: (done: number, total: number, tokens: number) => send({ id, progress: [done, total, tokens] }),
+    ...(tellTokens ? { drawn: (drawn: Int32Array) => send({ id, drawn }, buffersOf(drawn)) } : {}),
   };
   channel
     .call(method, args as never, hooks)

@@ -1,15 +1,17 @@
 import { join } from 'node:path';
+import { HoneError } from '../../core/index.js';
 import { type ModelConfig, readTensors } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
 import { Body, type HeldBatch } from './body.js';
 import { Head, type HeadRow } from './head.js';
 import type { BatchShape } from './llama/layer-graph.js';
-import { EMBEDDING, FINAL_NORM, headName } from './llama/weights.js';
+import { EMBEDDING } from './llama/weights.js';
 import { planMicroBatches, type MicroBatch } from './micro-batches.js';
 import { Optimizer } from './optimizer.js';
 import { zerosLike, type Arrays, type Parameters } from './parameters.js';
 import { SessionCache } from './session-cache.js';
 import { loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
+import { ValueHead } from './value-head.js';
 
 /** Sequences as the graphs need them: targets already shifted. */
 export interface Sequence {
@@ -17,16 +19,20 @@ export interface Sequence {
   target: Int32Array;
 }
 
-/** Per sequence, per token. */
+/** Per sequence, per token. A critic has values, and no sequence in `logprobs`. */
 export interface TokenOutputs {
   logprobs: Float32Array[];
   entropy?: Float32Array[];
+  values?: Float32Array[];
+  /** Of a call that does both passes: seconds of the forward pass. */
+  forwardSeconds?: number;
 }
 
-/** d loss / d output, per sequence, per token. */
+/** d loss / d output, per sequence, per token; for those outputs there are. */
 export interface Coefficients {
   dLogprobs: Float32Array[];
   dEntropy?: Float32Array[];
+  dValues?: Float32Array[];
 }
 
 export interface TrainingOptions extends SessionOptions {
@@ -37,8 +43,13 @@ export interface TrainingOptions extends SessionOptions {
 
 const WEIGHTS_FILE = 'weights.safetensors';
 
-function emptyOutputs(sequences: readonly Sequence[], entropy: boolean): TokenOutputs {
+/** Outputs of zeros to be filled in. */
+export function emptyOutputs(
+  sequences: readonly Sequence[],
+  { entropy, critic }: { entropy: boolean; critic: boolean },
+): TokenOutputs {
   const empty = (): Float32Array[] => sequences.map(({ input }) => new Float32Array(input.length));
+  if (critic) return { logprobs: [], values: empty() };
   return { logprobs: empty(), ...(entropy ? { entropy: empty() } : {}) };
 }
 
@@ -71,7 +82,7 @@ export class Training {
   readonly #optimizer: Optimizer;
   readonly #sessions: SessionCache;
   readonly #body: Body;
-  readonly #head: Head;
+  readonly #head: Head | ValueHead;
   #held: Held | undefined;
 
   constructor(
@@ -80,7 +91,7 @@ export class Training {
   ) {
     this.#sessions = new SessionCache(options.sessionBytes);
     this.#body = new Body(parameters, this.#sessions, options);
-    this.#head = new Head(parameters, this.#sessions, options);
+    this.#head = parameters.isCritic ? new ValueHead(parameters) : new Head(parameters, this.#sessions, options);
     this.#optimizer = new Optimizer(parameters);
   }
 
@@ -118,8 +129,12 @@ export class Training {
     );
   }
 
+  #empty(sequences: readonly Sequence[], entropy: boolean): TokenOutputs {
+    return emptyOutputs(sequences, { entropy, critic: this.parameters.isCritic });
+  }
+
   async forward(sequences: readonly Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
-    const outputs = emptyOutputs(sequences, entropy);
+    const outputs = this.#empty(sequences, entropy);
     const inputs = sequences.map(({ input }) => input);
     for (const batch of this.#plan(inputs)) {
       const hidden = await this.#body.forward(batch, packIds(batch, inputs));
@@ -130,10 +145,12 @@ export class Training {
 
   /** Logits of every position at temperature 1, one [T * V] array a sequence. */
   async logits(sequences: readonly Int32Array[]): Promise<Float32Array[]> {
+    const head = this.#head;
+    if (head instanceof ValueHead) throw new HoneError('usage', 'a critic has no logits');
     const logits = sequences.map(({ length }) => new Float32Array(length * this.config.vocabSize));
     for (const batch of this.#plan(sequences)) {
       const hidden = await this.#body.forward(batch, packIds(batch, sequences));
-      await this.#head.logits(rowsOf(batch, sequences), hidden, logits);
+      await head.logits(rowsOf(batch, sequences), hidden, logits);
     }
     return logits;
   }
@@ -144,15 +161,19 @@ export class Training {
     coefficients: Coefficients,
     temperature: number,
   ): Promise<TokenOutputs> {
-    const outputs = emptyOutputs(sequences, coefficients.dEntropy !== undefined);
+    const outputs = this.#empty(sequences, coefficients.dEntropy !== undefined);
     const inputs = sequences.map(({ input }) => input);
+    let forward = 0;
     for (const batch of this.#plan(inputs)) {
+      const started = performance.now();
       const body = await this.#body.hold(batch, packIds(batch, inputs));
       const rows = rowsOf(batch, inputs);
       const idle = rows.filter((row) => !isSeed(row, coefficients));
       await this.#head.run(idle, body.hidden, sequences, temperature, outputs);
+      forward += performance.now() - started;
       await this.#backward({ batch, body, sequences, temperature }, rows, coefficients, outputs);
     }
+    outputs.forwardSeconds = forward / 1000;
     return outputs;
   }
 
@@ -163,7 +184,7 @@ export class Training {
     entropy: boolean,
     temperature: number,
   ): Promise<TokenOutputs> {
-    const outputs = emptyOutputs(sequences, entropy);
+    const outputs = this.#empty(sequences, entropy);
     const inputs = sequences.map(({ input }) => input);
     const batch = { ...shape, members: sequences.map((_, member) => member) };
     const body = await this.#body.hold(batch, packIds(batch, inputs));
@@ -181,7 +202,7 @@ export class Training {
       held.batch,
       held.sequences.map(({ input }) => input),
     );
-    await this.#backward(held, rows, coefficients, emptyOutputs(held.sequences, held.entropy));
+    await this.#backward(held, rows, coefficients, this.#empty(held.sequences, held.entropy));
   }
 
   async #backward(
@@ -195,9 +216,7 @@ export class Training {
     const seeds = rows.filter((row) => isSeed(row, coefficients));
     if (seeds.length === 0) return;
     body.dHidden.fill(0);
-    const [matrix, gain] = [gradients[headName(this.config)], gradients[FINAL_NORM]];
-    const accumulators = matrix && gain ? { matrix, gain } : undefined;
-    const backward = { coefficients, dHidden: body.dHidden, accumulators };
+    const backward = { coefficients, dHidden: body.dHidden, gradients };
     await this.#head.run(seeds, body.hidden, sequences, temperature, outputs, backward);
     const dEmbedded = await this.#body.backward(body, gradients);
     const embedding = gradients[EMBEDDING];
@@ -223,6 +242,10 @@ export class Training {
 
   zeroGrad(): void {
     for (const { data } of Object.values(this.#gradients ?? {})) (data as Float32Array).fill(0);
+  }
+
+  resetOptimizer(): void {
+    this.#optimizer.reset();
   }
 
   optimStep(options: OptimStep): OptimResult {
@@ -254,6 +277,6 @@ export class Training {
 }
 
 /** Whether a token's derivative is not zero: the others need no backward pass through the head. */
-function isSeed({ member, t }: HeadRow, { dLogprobs, dEntropy }: Coefficients): boolean {
-  return dLogprobs[member]?.[t] !== 0 || (dEntropy?.[member]?.[t] ?? 0) !== 0;
+function isSeed({ member, t }: HeadRow, { dLogprobs, dEntropy, dValues }: Coefficients): boolean {
+  return [dLogprobs, dEntropy, dValues].some((rows) => (rows?.[member]?.[t] ?? 0) !== 0);
 }

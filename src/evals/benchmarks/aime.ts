@@ -19,6 +19,10 @@ export const aime24: Benchmark = {
   licence: 'MIT (repository); problems: Mathematical Association of America',
   maxTokens: 32_768,
   protocols: { paper: paperProtocol(64), lighteval: LIGHTEVAL_MATH, 'lm-eval': LM_EVAL },
+  hub: {
+    ...{ dataset: 'HuggingFaceH4/aime_2024', config: 'default', split: 'train' },
+    fields: { id: 'id', problem: 'problem', answer: 'answer' },
+  },
 };
 
 export const aime25: Benchmark = {
@@ -27,4 +31,8 @@ export const aime25: Benchmark = {
   title: 'AIME 2025 I and II',
   file: 'aime25.jsonl',
   source: 'Zhuofeng-Li/math-evaluation-harness, data/aime25',
+  hub: {
+    ...{ dataset: 'yentinglin/aime_2025', config: 'default', split: 'train' },
+    fields: { id: 'id', problem: 'problem', answer: 'answer' },
+  },
 };

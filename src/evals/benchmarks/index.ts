@@ -15,11 +15,13 @@ import {
 } from '../../tasks/index.js';
 import { ABSENT } from './absent.js';
 import { aime24, aime25 } from './aime.js';
+import { gpqaDiamond } from './gpqa.js';
 import { humaneval, mbpp } from './code.js';
 import { amc23, gsm8k, math500, minerva, olymmath, olympiadbench, omniMath } from './mathematics.js';
 import type { AbsentBenchmark, Benchmark, Protocol } from './types.js';
 
-export type { AbsentBenchmark, Benchmark, Protocol } from './types.js';
+export { fetchBenchmark, type FetchBenchmarkOptions } from './fetch.js';
+export type { AbsentBenchmark, Benchmark, HubData, Protocol } from './types.js';
 
 /** Every benchmark that can be named, in the order in which to show them. */
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -32,6 +34,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   gsm8k,
   olymmath,
   omniMath,
+  gpqaDiamond,
   humaneval,
   mbpp,
 ];
@@ -91,11 +94,11 @@ export function benchmarkTask(benchmark: Benchmark, options: MeasureOptions = {}
   if (!existsSync(file))
     throw new HoneError('input', `data not here: ${benchmark.name} reads ${benchmark.file}`, {
       where: file,
-      hint: `Put the file there (source: ${benchmark.source}), or name its folder with --data or HONE_DATA.`,
+      hint: `${benchmark.hub ? `hone eval fetch ${benchmark.name} gets it from the Hugging Face hub; or put` : 'Put'} the file there (source: ${benchmark.source}), or name its folder with --data or HONE_DATA.`,
     });
   const protocol = protocolOf(benchmark, options.protocol);
   if (benchmark.kind === 'code') return codeMeasured(benchmark, file, options);
-  const { prompt, system, answer, maxTokens } = { maxTokens: benchmark.maxTokens, ...protocol };
+  const { prompt = benchmark.prompt, system, answer, maxTokens } = { maxTokens: benchmark.maxTokens, ...protocol };
   return measured({
     files: [file],
     name: benchmark.name,
@@ -103,6 +106,7 @@ export function benchmarkTask(benchmark: Benchmark, options: MeasureOptions = {}
     source: benchmark.source,
     licence: benchmark.licence,
     ...(protocol ? { protocol } : {}),
+    ...(benchmark.task ? { make: benchmark.task } : {}),
     dataset: {
       ...(prompt === undefined ? {} : { prompt }),
       ...(system === undefined ? {} : { system }),
@@ -181,22 +185,32 @@ interface Measure {
   licence?: string;
   protocol?: Protocol & { name: string };
   dataset: Partial<DatasetOptions>;
+  make?: NonNullable<Benchmark['task']>;
 }
 
+const DEFAULT_PROMPT = '{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}.';
+
 function measured(measure: Measure): Measured {
-  const { files, name, description, protocol, dataset, source } = measure;
-  const parts = files.map((file) => ({
-    label: basename(file, '.jsonl'),
-    task: datasetTask({ ...dataset, name, ...(description ? { description } : {}), test: file }),
-  }));
+  const { files, protocol, dataset, source, name } = measure;
+  const parts = files.map((file) => ({ label: basename(file, '.jsonl'), task: taskOf(measure, file) }));
   const [first] = parts;
   const task = parts.length === 1 && first ? first.task : joined(name, parts);
   return {
     task: protocol?.stop ? { ...task, stop: protocol.stop } : task,
     dataset: { ...describe(files, measure.licence), ...(source ? { source } : {}) },
-    prompt: dataset.prompt ?? '{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}.',
+    prompt: dataset.prompt ?? DEFAULT_PROMPT,
     ...(protocol ? { protocol } : {}),
   };
+}
+
+function taskOf({ make, name, description = name, dataset, protocol }: Measure, file: string): Task {
+  if (!make) return datasetTask({ ...dataset, name, description, test: file });
+  const { prompt = DEFAULT_PROMPT, system, maxTokens = 1024 } = dataset;
+  return make(file, {
+    ...{ name, description, prompt, maxTokens },
+    ...(system === undefined ? {} : { system }),
+    ...(protocol?.stop ? { stop: protocol.stop } : {}),
+  });
 }
 
 const stated = z.looseObject({ licence: z.string().optional(), license: z.string().optional() });

@@ -10,6 +10,26 @@ const LIGHTEVAL_MATH500: Protocol = {
   source: 'lighteval, tasks/math_500.py (prompt, length); temperature and top-p as open-r1 runs it',
 };
 
+/** lm-evaluation-harness: chain of thought without examples, greedy, the last number (its `flexible-extract`). */
+const LM_EVAL_GSM8K: Protocol = {
+  prompt: "Q: {problem}\nA: Let's think step by step.",
+  temperature: 0,
+  maxTokens: 256,
+  k: 1,
+  stop: ['Q:', '</s>', '<|im_end|>'],
+  answer: ['last-number'],
+  source: 'lm-evaluation-harness, lm_eval/tasks/gsm8k/gsm8k-cot-zeroshot.yaml (length: its default)',
+};
+
+const LIGHTEVAL_GSM8K: Protocol = {
+  prompt: 'Question: {problem}\nAnswer:',
+  temperature: 0,
+  maxTokens: 256,
+  k: 1,
+  stop: ['Question:'],
+  source: 'lighteval, tasks/gsm8k.py, without examples',
+};
+
 export const math500: Benchmark = {
   name: 'math500',
   title: 'MATH-500',
@@ -19,6 +39,10 @@ export const math500: Benchmark = {
   licence: 'MIT',
   maxTokens: 4096,
   protocols: { paper: paperProtocol(4), lighteval: LIGHTEVAL_MATH500 },
+  hub: {
+    ...{ dataset: 'HuggingFaceH4/MATH-500', config: 'default', split: 'test' },
+    fields: { id: 'unique_id', problem: 'problem', answer: 'answer' },
+  },
 };
 
 export const gsm8k: Benchmark = {
@@ -29,7 +53,11 @@ export const gsm8k: Benchmark = {
   source: 'openai/grade-school-math',
   licence: 'MIT',
   maxTokens: 512,
-  protocols: { paper: paperProtocol(1) },
+  protocols: { paper: paperProtocol(1), lighteval: LIGHTEVAL_GSM8K, 'lm-eval': LM_EVAL_GSM8K },
+  hub: {
+    ...{ dataset: 'openai/gsm8k', config: 'main', split: 'test' },
+    fields: { problem: 'question', answer: 'answer' },
+  },
 };
 
 export const amc23: Benchmark = {

@@ -1,4 +1,4 @@
-import type { AnswerPolicy } from '../../tasks/index.js';
+import type { AnswerPolicy, Task } from '../../tasks/index.js';
 
 /** One published way to run a benchmark. */
 export interface Protocol {
@@ -34,6 +34,30 @@ export interface Benchmark {
   /** Limit where neither protocol nor caller names one. */
   maxTokens: number;
   protocols: Readonly<Record<string, Protocol>>;
+  /** Where `hone eval fetch` gets the file. Absent: the source has to be followed by hand. */
+  hub?: HubData;
+  /** How problems are made of the file and graded; default: rows with problem and answer, graded as mathematics. */
+  task?: (file: string, options: BenchmarkTaskOptions) => Task;
+  /** The user turn without a protocol; default: the one of R1-like models. */
+  prompt?: string;
+}
+
+/** A data set of the Hugging Face hub. */
+export interface HubData {
+  dataset: string;
+  config: string;
+  split: string;
+  /** Names of a row's members; default: kept as they are. */
+  fields?: { id?: string; problem: string; answer: string };
+}
+
+export interface BenchmarkTaskOptions {
+  name: string;
+  description: string;
+  prompt: string;
+  system?: string;
+  maxTokens: number;
+  stop?: readonly string[];
 }
 
 /** A benchmark that cannot be run here, and why. */

@@ -1,5 +1,6 @@
 import { metricValue } from '../compare.js';
 import type { MetricsLine } from '../types.js';
+import { PLANS, type Plan } from './plans.js';
 
 export type Unit = 'percent' | 'tokens' | 'nats' | 'rate' | 'seconds' | 'count' | 'number';
 
@@ -30,173 +31,6 @@ export interface Chart {
   series: Series[];
 }
 
-type Line = readonly [metric: string, label: string];
-interface Plan extends Omit<Chart, 'iterations' | 'series'> {
-  lines: readonly Line[];
-  smooth?: boolean;
-  /** Divides every value by this metric of the same line. */
-  per?: string;
-}
-
-const PLANS: readonly Plan[] = [
-  {
-    id: 'accuracy',
-    title: 'Accuracy',
-    note: 'Share of right answers: on the problems trained on, before any filtering, and on validation problems.',
-    unit: 'percent',
-    shows: [0, 1],
-    smooth: true,
-    lines: [
-      ['accuracy', 'training problems'],
-      ['val.accuracy', 'validation'],
-    ],
-  },
-  {
-    id: 'missing',
-    title: 'Why reward is missing',
-    note: 'Share of all attempts that earned none, by cause. What is left above is right.',
-    unit: 'percent',
-    stacked: true,
-    shows: [0, 1],
-    per: 'samples',
-    lines: [
-      ['missing.wrong', 'wrong answer'],
-      ['missing.no_answer', 'no answer found'],
-      ['missing.truncated', 'cut off at the limit'],
-      ['missing.no_verdict.gold', 'no verdict: gold answer'],
-      ['missing.no_verdict.grader', 'no verdict: grader'],
-      ['missing.no_verdict.response', 'no verdict: response'],
-    ],
-  },
-  {
-    id: 'reward',
-    title: 'Mean reward',
-    note: 'After shaping, over all graded attempts.',
-    unit: 'number',
-    smooth: true,
-    lines: [['reward.mean', 'reward']],
-  },
-  {
-    id: 'loss',
-    title: 'Loss',
-    note: 'Of the updates of one iteration; a policy-gradient loss need not fall.',
-    unit: 'number',
-    lines: [
-      ['loss', 'training'],
-      ['val.loss', 'validation'],
-    ],
-  },
-  {
-    id: 'length',
-    title: 'Response length',
-    note: 'Mean tokens of an answer, and of the right and the wrong ones apart.',
-    unit: 'tokens',
-    shows: [0],
-    lines: [
-      ['length.mean', 'all'],
-      ['length.correct', 'right'],
-      ['length.wrong', 'wrong'],
-    ],
-  },
-  {
-    id: 'entropy',
-    title: 'Entropy',
-    note: 'Of the next-token distribution. A fall to zero means that exploring has ended.',
-    unit: 'nats',
-    shows: [0],
-    lines: [
-      ['entropy', 'exact'],
-      ['entropy.estimate', 'estimate from samples'],
-    ],
-  },
-  {
-    id: 'groups',
-    title: 'Groups without variance',
-    note: 'Share of prompts whose attempts all scored the same, and so teach nothing.',
-    unit: 'percent',
-    shows: [0, 1],
-    per: 'groups.total',
-    lines: [['groups.no_variance', 'all right or all wrong']],
-  },
-  {
-    id: 'clip',
-    title: 'Clipped tokens',
-    note: 'Share of trained tokens whose probability ratio left the trust region.',
-    unit: 'percent',
-    shows: [0],
-    lines: [
-      ['clip.low', 'below'],
-      ['clip.high', 'above'],
-    ],
-  },
-  {
-    id: 'grad-norm',
-    title: 'Gradient norm',
-    note: 'Global L2 norm before clipping.',
-    unit: 'number',
-    shows: [0],
-    lines: [['grad_norm', 'norm']],
-  },
-  {
-    id: 'agreement',
-    title: 'Sampler against trainer',
-    note: '|Δ log p| of the same tokens under both. Logarithmic; below 1e-4 they agree.',
-    unit: 'nats',
-    logarithmic: true,
-    lines: [
-      ['agreement.max_abs', 'largest'],
-      ['agreement.mean_abs', 'mean'],
-    ],
-  },
-  {
-    id: 'ratio',
-    title: 'Largest probability ratio',
-    note: 'New over old policy on one token; 1 when nothing has moved.',
-    unit: 'number',
-    lines: [['ratio.max', 'largest']],
-  },
-  {
-    id: 'well-formed',
-    title: 'Well-formed answers',
-    note: 'Share of answers in the form that was asked for.',
-    unit: 'percent',
-    shows: [0, 1],
-    lines: [['well_formed', 'well-formed']],
-  },
-  {
-    id: 'lr',
-    title: 'Learning rate',
-    note: 'At the last update of the iteration.',
-    unit: 'number',
-    shows: [0],
-    lines: [['lr', 'rate']],
-  },
-  {
-    id: 'speed',
-    title: 'Speed',
-    note: 'Tokens sampled and trained a second.',
-    unit: 'rate',
-    shows: [0],
-    lines: [
-      ['timing.sample_tokens_per_s', 'sampling'],
-      ['timing.train_tokens_per_s', 'training'],
-    ],
-  },
-  {
-    id: 'time',
-    title: 'Time of an iteration',
-    note: 'Where the seconds went.',
-    unit: 'seconds',
-    stacked: true,
-    shows: [0],
-    lines: [
-      ['timing.sample_s', 'sampling'],
-      ['timing.grade_s', 'grading'],
-      ['timing.train_s', 'training'],
-    ],
-  },
-];
-
 const SMOOTH_FROM = 24;
 const DASHES: readonly Series['dash'][] = [undefined, 'dashed', 'dotted'];
 
@@ -206,11 +40,12 @@ export function planCharts(metrics: readonly MetricsLine[]): Chart[] {
 }
 
 function fill(plan: Plan, metrics: readonly MetricsLine[]): Chart {
-  const { lines, smooth, per, ...chart } = plan;
+  const { lines, smooth, per, positive, ...chart } = plan;
+  const hidesZero = plan.stacked === true || positive === true;
   const rows = metrics.filter((line) => lines.some(([metric]) => metricValue(line, metric) !== undefined));
   const columns = lines
     .map(([metric, label]) => ({ label, values: rows.map((line) => valueOf(line, metric, per)) }))
-    .filter(({ values }) => values.some((value) => value !== null && (plan.stacked !== true || value !== 0)));
+    .filter(({ values }) => values.some((value) => value !== null && (!hidesZero || value !== 0)));
   const series = columns.flatMap(({ label, values }, color): Series[] => {
     const dense = values.every((value) => value !== null);
     if (smooth && dense && values.length >= SMOOTH_FROM) return smoothed(label, color, values);

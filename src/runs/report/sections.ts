@@ -130,8 +130,14 @@ export function rolloutGroups(groups: readonly (readonly RolloutRow[])[]): strin
     .join('');
 }
 
+/** ` (base 1, overlong -0.5)`, where the reward was made of parts. */
+function rewardParts({ components = {} }: RolloutRow): string {
+  const parts = Object.entries(components).map(([name, value]) => `${visibleLine(name, 60)} ${formatNumber(value)}`);
+  return parts.length > 0 ? ` (${parts.join(', ')})` : '';
+}
+
 function rolloutRow(row: RolloutRow): string {
-  const reward = `reward ${formatNumber(row.reward)}`;
+  const reward = `reward ${formatNumber(row.reward)}${rewardParts(row)}`;
   return `<details class="row"><summary>${verdict(row.status)}<span class="dim">${row.tokens} tokens</span><span class="dim">${reward}</span><span class="why">${visibleLine(row.reason, 300)}</span></summary>${textBlock(row.text)}</details>`;
 }
 

@@ -1,8 +1,16 @@
-import type { ChatDelta, ChatModel, ChatUsage } from '../../engine/chat/index.js';
+import {
+  type ChatDelta,
+  ChatError,
+  type ChatModel,
+  type ChatOptions,
+  type ChatReply,
+  type ChatUsage,
+} from '../../engine/chat/index.js';
 import { callsOf, totals } from '../call.js';
 import type { Answers, Method, Question, ThinkEvent } from '../types.js';
 import type { AnsweredChoice, EventStream } from './reply.js';
 import { BadRequest, type ServerRequest } from './body.js';
+import { Resumed } from './resume.js';
 import { RandomStream } from '../../core/index.js';
 
 export interface Answered {
@@ -58,6 +66,7 @@ export async function thinkAnswers(
     const cost = totals(transcript);
     usage.promptTokens += cost.promptTokens;
     usage.completionTokens += cost.completionTokens;
+    usage.estimated ||= callsOf(transcript).some(({ estimated }) => estimated);
     return { content: text, reasoning: told(transcript), finish };
   });
   return { choices, usage };
@@ -71,18 +80,48 @@ function told(transcript: Parameters<typeof callsOf>[0]): string | undefined {
   return parts.join('\n\n');
 }
 
+type ChatStreaming = Pick<ChatOptions, 'signal' | 'onDelta' | 'onRestart' | 'pace'>;
+
+const chatDelta =
+  (events: EventStream) =>
+  ({ choice, kind, text }: ChatDelta): void =>
+    events.delta(choice, kind === 'content' ? { content: text } : { reasoning_content: text });
+
+/** Passes an answer on as it comes. @throws ChatError cut when a further attempt says something else. */
+export async function streamed(
+  ask: (options: ChatStreaming) => Promise<ChatReply>,
+  events: EventStream,
+  signal: AbortSignal,
+  send: (delta: ChatDelta) => void,
+): Promise<ChatReply> {
+  const resumed = new Resumed(send);
+  const own = new AbortController();
+  const onDelta = (delta: ChatDelta): void => {
+    resumed.push(delta);
+    if (resumed.diverged) own.abort();
+  };
+  try {
+    return await ask({
+      signal: AbortSignal.any([signal, own.signal]),
+      onDelta,
+      onRestart: () => resumed.restart(),
+      pace: () => (events.full ? events.drained(signal) : undefined),
+    });
+  } catch (error) {
+    if (!resumed.diverged) throw error;
+    throw new ChatError('cut', 'the answer broke off, and a further attempt began differently', { cause: error });
+  }
+}
+
 /** The plain answer of the model: one call, passed on as it comes. */
 export async function passOn(
   asked: ServerRequest,
   { model, signal }: AnswerContext,
   events?: EventStream,
 ): Promise<Answered> {
-  const streaming = events && {
-    onDelta: ({ choice, kind, text }: ChatDelta) =>
-      events.delta(choice, kind === 'content' ? { content: text } : { reasoning_content: text }),
-    pace: () => (events.full ? events.drained(signal) : undefined),
-  };
-  const { choices, usage } = await model.complete({ ...asked.request, n: asked.n }, { signal, ...streaming });
+  const ask = (options: ChatStreaming): Promise<ChatReply> =>
+    model.complete({ ...asked.request, n: asked.n }, { ...options });
+  const { choices, usage } = await (events ? streamed(ask, events, signal, chatDelta(events)) : ask({ signal }));
   return {
     usage,
     choices: choices.map(({ content, reasoning, finish, logprobs }) => ({

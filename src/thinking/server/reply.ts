@@ -87,7 +87,8 @@ export class EventStream {
   }
 
   finish(index: number, finish: Finish): void {
-    this.choice({ index, delta: {}, finish_reason: finishReason(finish) });
+    const said = this.#object === 'text_completion' ? { text: '', logprobs: null } : { delta: {} };
+    this.choice({ index, ...said, finish_reason: finishReason(finish) });
   }
 
   usage(usage: ChatUsage): void {

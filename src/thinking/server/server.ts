@@ -2,9 +2,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { HoneError, messageOf } from '../../core/index.js';
-import { ChatError, type ChatModel } from '../../engine/chat/index.js';
+import { type ChatDelta, ChatError, type ChatModel, type ChatOptions } from '../../engine/chat/index.js';
 import type { Answers, Method } from '../types.js';
-import { type Answered, type AnswerContext, passOn, streamThinking, thinkAnswers } from './answer.js';
+import { type Answered, type AnswerContext, passOn, streamed, streamThinking, thinkAnswers } from './answer.js';
 import { BadRequest, readChat, readText, type RequestLimits, type ServerRequest } from './body.js';
 import { chatReplyBody, EventStream, type ReplyHead, textReplyBody } from './reply.js';
 
@@ -189,12 +189,13 @@ function defineRoutes(app: FastifyInstance, state: ServerState): void {
   app.post('/v1/completions', async (request, reply) => {
     const asked = readText(request.body, state.limits);
     checkModel(asked, state.names);
-    if (state.options.method || !model.completeText || asked.stream)
-      throw new BadRequest(whyNoText(state.options, asked), asked.stream ? 'stream' : 'prompt');
+    const complete = state.options.method ? undefined : model.completeText?.bind(model);
+    if (!complete) throw new BadRequest(whyNoText(state.options), 'prompt');
+    if (asked.stream) return streamText(asked, complete, request, reply, state);
     const { head, context, leave } = await entered(request, reply, state);
     try {
       const { messages: _, ...rest } = asked.request;
-      const { choices, usage } = await model.completeText(asked.prompt, { ...rest, n: asked.n }, context);
+      const { choices, usage } = await complete(asked.prompt, { ...rest, n: asked.n }, { signal: context.signal });
       return textReplyBody(head, choices, usage);
     } finally {
       leave();
@@ -202,9 +203,38 @@ function defineRoutes(app: FastifyInstance, state: ServerState): void {
   });
 }
 
-function whyNoText({ method, model }: ServeOptions, { stream }: ServerRequest): string {
-  if (method) return 'this server thinks: ask /v1/chat/completions';
-  return stream && model.completeText ? 'text completions are not streamed' : `${model.name} completes no raw text`;
+function whyNoText({ method, model }: ServeOptions): string {
+  return method ? 'this server thinks: ask /v1/chat/completions' : `${model.name} completes no raw text`;
+}
+
+/** Raw text as it comes, tags and all. */
+async function streamText(
+  asked: ServerRequest & { prompt: string },
+  complete: NonNullable<ChatModel['completeText']>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  state: ServerState,
+): Promise<unknown> {
+  const { context, head, leave } = await entered(request, reply, state);
+  const events = new EventStream(head, 'text_completion');
+  const { messages: _, ...rest } = asked.request;
+  const ask = (options: ChatOptions) => complete(asked.prompt, { ...rest, n: asked.n }, options);
+  const send = ({ choice, text }: ChatDelta): void =>
+    events.choice({ index: choice, text, finish_reason: null, logprobs: null });
+  const work = streamed(ask, events, context.signal, send).then(({ choices, usage }) => ({
+    usage,
+    choices: choices.map(({ content, reasoning, finish }) => ({ content, reasoning, finish })),
+  }));
+  void finishStream(work, asked, events, context.signal, state.options).finally(leave);
+  return sendEvents(reply, events);
+}
+
+function sendEvents(reply: FastifyReply, events: EventStream): FastifyReply {
+  return reply
+    .header('content-type', 'text/event-stream; charset=utf-8')
+    .header('cache-control', 'no-cache')
+    .header('x-accel-buffering', 'no')
+    .send(events.stream);
 }
 
 /** Compared by hash: neither length nor first difference shows in the time. */
@@ -247,11 +277,7 @@ async function serveChat(
   for (let index = 0; index < asked.n; index++) events.delta(index, { role: 'assistant', content: '' });
   const work = method ? streamThinking(asked, context, events) : passOn(asked, context, events);
   void finishStream(work, asked, events, context.signal, state.options).finally(leave);
-  return reply
-    .header('content-type', 'text/event-stream; charset=utf-8')
-    .header('cache-control', 'no-cache')
-    .header('x-accel-buffering', 'no')
-    .send(events.stream);
+  return sendEvents(reply, events);
 }
 
 async function finishStream(

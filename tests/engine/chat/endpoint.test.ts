@@ -77,6 +77,37 @@ describe('what is sent', () => {
   });
 });
 
+describe('a server that draws one answer, whatever n says', () => {
+  const one = {
+    answer: ({ body }: { body: Record<string, unknown> }) => ({
+      choices: [{ content: `seed ${String(body['seed'])}` }],
+    }),
+  };
+
+  it.each([true, false])('is asked for the others apart, with seeds of their own (stream: %s)', async (stream) => {
+    const model = await start(one, { stream });
+    const told: number[] = [];
+    const request = { ...ask(), n: 3, seed: 9 };
+    const { choices, usage } = await model.complete(request, { onDelta: ({ choice }) => told.push(choice) });
+    expect(choices[0]?.content).toBe('seed 9');
+    expect(new Set(choices.map(({ content }) => content)).size).toBe(3);
+    expect(usage).toEqual({ promptTokens: 30, completionTokens: 15, estimated: false });
+    expect(new Set(told)).toEqual(new Set([0, 1, 2]));
+    expect(model.spending).toMatchObject({ completionTokens: 15, lostTokens: 5, lostReplies: 1 });
+    const before = server.requests.length;
+    expect((await model.complete(request)).choices).toEqual(choices);
+    expect(server.requests.length - before).toBe(3);
+  });
+
+  it('has its answers kept apart too', async () => {
+    const model = await start(one, { cache: await ReplyCache.open(folder) });
+    const { choices } = await model.complete({ ...ask(), n: 2 });
+    const before = server.requests.length;
+    expect((await model.complete({ ...ask(), n: 2 })).choices).toEqual(choices);
+    expect(server.requests).toHaveLength(before);
+  });
+});
+
 const FAULTS: [string, Fault][] = [
   ['429', { kind: 'status', status: 429, retryAfter: '0.01' }],
   ['408', { kind: 'status', status: 408 }],

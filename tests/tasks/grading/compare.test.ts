@@ -6,6 +6,14 @@ const same = (gold: string, given: string) => compareAnswers(gold, given, { same
 
 describe('compareAnswers finds equal', () => {
   it.each([
+    ['v^2_0', 'v_0^2'],
+    ['7:30 \\text{ a.m.}', '7:30 AM'],
+    ['\\begin{cases} x=1 \\\\ y=2 \\end{cases}', 'x=1, y=2'],
+    ['\\boxed{p = 5, q = 2 \\quad \\text{and} \\quad p = 7, q = 2}', 'p=5,q=2;p=7,q=2'],
+    ['6-5i', '(-1) 5 i + 6'],
+    ['\\frac{d!}{2}', '\\frac{\\Gamma\\left(d + 1\\right)}{2}'],
+    ['\\$36', '36'],
+    ['\\$36', '3600 cents'],
     ['\\frac{1}{2}', '0.5'],
     ['\\frac12', '2/4'],
     ['7425000', '7,425,000'],
@@ -56,6 +64,10 @@ describe('compareAnswers finds equal', () => {
 
 describe('compareAnswers tells apart', () => {
   it.each([
+    ['\\$36', '36^\\circ'],
+    ['7:30 \\text{ a.m.}', '7:30 PM'],
+    ['p = 5, q = 2, p = 7, q = 2', 'p=5,q=2;p=2,q=7'],
+    ['(2) 7', '14'],
     ['5', '5.001'],
     ['3.15', '3.14159'],
     ['10', '10\\%'],

@@ -29,6 +29,12 @@ describe('gradeMaths reads', () => {
     ['formulas', 'x \\ge 5', 'Therefore $x \\geq 5$ is the solution.'],
     ['the last number', '1000.99', 'the number is not 10 which is 1,000.99€'],
     ['a bare expression', '5', '3+2'],
+    ['a label in another language', '105', 'Réponse : (35 + 70 = 105).'],
+    ['the one amount of money in a marked sentence', '220', 'Answer: in 12 months she still has 220 $ to pay.'],
+    ['a box without braces', '7', 'So \\boxed 7.'],
+    ['displayed formulas in a row', 'x=1, y=2', '**Answer:** \\[ x = 1, \\] \\[ y = 2 \\]'],
+    ['a gold answer in a sentence', 'answer is 0.25 + 3', '\\boxed{(1/2)^2 + \\sqrt{9}}'],
+    ['what follows the thought of Sky-T1', '43', '<|begin_of_thought|>\\boxed{42}<|end_of_thought|> \\boxed{43}'],
     ['what follows the thought', '43', '<think>\\boxed{42}</think> It is \\boxed{43}.'],
   ])('%s', (_, gold, reply) => {
     expect(gradeMaths(gold, reply)).toMatchObject({ status: 'correct', score: 1 });
@@ -70,6 +76,10 @@ describe('profiles', () => {
     ['math-verify-like', '-2 \\le x \\le 7', '$[-2,7]$', 'correct'],
     ['boxed', '42', 'just 42', 'wrong'],
     ['choice', '(D) Alina', 'The answer: D, not A', 'correct'],
+    ['choice', 'Alina and the answer is\n(C) Cecile', 'C', 'correct'],
+    ['bracket', '90', 'The answer is 90 degrees.', 'correct'],
+    ['dapo', '4.2e1', 'Answer: 42', 'correct'],
+    ['boxed', '2,3', '\\boxed{1} thus but \\boxed{2} and \\boxed{3}', 'correct'],
   ])('%s: %s, %s: %s', (name, gold, reply, status) => {
     expect(gradeMaths(gold, reply, { profile: profile(name) }).status).toBe(status);
   });

@@ -1,6 +1,6 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Constant, Graph, GraphNode } from './graph.js';
-import { opSpec } from './ops.js';
+import { intAttribute, opSpec } from './ops.js';
 import { ANY, DTYPES, type Attribute, type Shape, type Value } from './values.js';
 
 /**
@@ -67,7 +67,7 @@ function attribute(writer: BinaryWriter, name: string, value: Attribute | string
   });
 }
 
-/** ONNX takes axes and shapes as tensor inputs; the graph keeps them as attributes `over` and `to`. */
+/** ONNX takes axes, shapes and ranges as tensor inputs; the graph keeps them as attributes. */
 function onnxForm(graph: Graph, node: GraphNode): { inputs: string[]; attributes: [string, Attribute | string][] } {
   const inputs = node.inputs.map((value) => value.name);
   const attributes = Object.entries(node.attributes) as [string, Attribute | string][];
@@ -80,6 +80,12 @@ function onnxForm(graph: Graph, node: GraphNode): { inputs: string[]; attributes
     case 'Reshape':
     case 'Expand':
       return { inputs: [...inputs, list('to')], attributes: without('to') };
+    case 'Slice': {
+      const [from, until] = [intAttribute(node.attributes, 'from'), intAttribute(node.attributes, 'until')];
+      return { inputs: [...inputs, ...[[from], [until], [0]].map((ints) => graph.ints(ints).name)], attributes: [] };
+    }
+    case 'Concat':
+      return { inputs, attributes: [...attributes, ['axis', 0]] };
     case 'Softmax':
     case 'LogSoftmax':
       return { inputs, attributes: [...attributes, ['axis', -1]] };

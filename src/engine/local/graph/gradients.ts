@@ -157,6 +157,11 @@ export const GRADIENTS: Record<OpName, GradientRule> = {
     const columns = input(x, 0).shape[1] as number;
     return [g.node('Where', [g.isColumn(input(x, 1), columns), dy, g.scalar(0)]), undefined];
   },
+  Slice: noGradient('Slice'),
+  Concat: ({ g, x, dy }) => {
+    let from = 0;
+    return x.map(({ shape }) => g.rows(dy, from, (from += shape[0] as number)));
+  },
   ScatterElements: noGradient('ScatterElements'),
   Gemm: gemm,
   FusedMatMul: fusedMatMul,

@@ -123,6 +123,16 @@ export class Graph {
     return this.node('Transpose', [a], { perm });
   }
 
+  /** Rows [from, until) along the first axis; `a` itself when that is all of them. */
+  rows(a: Value, from: number, until: number): Value {
+    return from === 0 && until === a.shape[0] ? a : this.node('Slice', [a], { from, until });
+  }
+
+  /** Values one after the other along the first axis. */
+  join(parts: readonly Value[]): Value {
+    return parts.length === 1 ? (parts[0] as Value) : this.node('Concat', parts);
+  }
+
   sum(a: Value, over: readonly number[]): Value {
     return this.node('ReduceSum', [a], { over });
   }

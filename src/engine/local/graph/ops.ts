@@ -104,6 +104,27 @@ export const OPS = {
       return [{ dtype, shape: intsAttribute(attributes, 'perm').map((axis) => shape[axis] as number) }];
     },
   },
+  /** Rows from (attribute `from`) to before (attribute `until`) along the first axis. */
+  Slice: {
+    infer: (inputs, attributes) => {
+      const { dtype, shape } = first(inputs);
+      const [from, until] = [intAttribute(attributes, 'from'), intAttribute(attributes, 'until')];
+      if (!(0 <= from && from < until && until <= (shape[0] as number)))
+        throw new Error(`rows ${from} to ${until} of [${shape.join()}]`);
+      return [{ dtype, shape: [until - from, ...shape.slice(1)] }];
+    },
+  },
+  /** Along the first axis. */
+  Concat: {
+    infer: (inputs) => {
+      const [{ dtype, shape }, rest] = [first(inputs), first(inputs).shape.slice(1).join()];
+      if (inputs.some((value) => value.shape.slice(1).join() !== rest))
+        throw new Error(`cannot join ${inputs.map((value) => `[${value.shape.join()}]`).join(' and ')}`);
+      return [
+        { dtype, shape: [inputs.reduce((sum, value) => sum + (value.shape[0] as number), 0), ...shape.slice(1)] },
+      ];
+    },
+  },
   /** Rows of a table [V, H] by ids of any shape. */
   Gather: {
     infer: (inputs) => {

@@ -5,6 +5,7 @@ import type { Value } from './values.js';
 /** Ops of the first half that the second half repeats instead of being handed the result: views and single passes. */
 const REPEATED: ReadonlySet<OpName> = new Set([
   'Reshape',
+  'Slice',
   'Mul',
   'Sigmoid',
   'QuickGelu',

@@ -2,7 +2,8 @@ import { addGradients } from '../graph/autodiff.js';
 import { Graph } from '../graph/graph.js';
 import { splitGraph, type Split } from '../graph/split.js';
 import type { Value } from '../graph/values.js';
-import { attention, causalMask, rmsNorm, swiglu } from './parts.js';
+import { attention } from './attention.js';
+import { rmsNorm, swiglu } from './parts.js';
 import { ropeTables } from './rope.js';
 import { layerNames, tensorsOfLayer, WeightInputs, type GraphModel } from './weights.js';
 
@@ -80,8 +81,7 @@ class LayerGraph {
     const q = this.#rotated(x, this.#names.q, this.#names.qNorm, heads);
     const k = this.#rotated(x, this.#names.k, this.#names.kNorm, kvHeads);
     const v = this.inputs.linear(x, this.#names.v);
-    const mask = causalMask(this.g, this.shape.T, heads / kvHeads);
-    const context = attention(this.g, q, k, v, mask, { ...this.shape, heads, kvHeads, headDim });
+    const context = attention(this.g, q, k, v, { ...this.shape, heads, kvHeads, headDim });
     return this.inputs.linear(context, this.#names.o);
   }
 

@@ -1,6 +1,7 @@
 import type { MathNode } from './ast.js';
 import { cleanMaths, textKey, THOUSANDS } from './clean.js';
-import { Comparer, DEFAULT_RULES, type CompareRules } from './compare.js';
+import { Comparer } from './compare.js';
+import { DEFAULT_RULES, type CompareRules } from './rules.js';
 import { evaluate, drawn } from './evaluate.js';
 import { ComplexField, NoValue } from './complex.js';
 import { freeNames } from './equal.js';

@@ -158,9 +158,17 @@ export abstract class AtomParser extends TokenReader {
     if (name === 'e' || name === 'i') return constant(name);
     const opens = this.is('sign', '(') && !this.peek().spaced;
     if (!opens) return symbol(name);
+    if (name === 'Gamma') return this.gamma();
     if (FUNCTION_LETTERS.test(name)) return call(`?${name}`, ...itemsOf(this.factorless()));
     const ofName = /^[A-Z]/.test(name) && this.peek(1).kind === 'letter' && this.peek(2).text === ')';
     return ofName || this.hasComma() ? call(`?${name}`, ...itemsOf(this.factorless())) : symbol(name);
+  }
+
+  /** Γ(n) = (n - 1)!, as SymPy prints factorials that it has simplified. */
+  private gamma(): MathNode {
+    const [argument, ...others] = itemsOf(this.factorless());
+    if (!argument || others.length > 0) throw new Unreadable('Gamma takes one argument');
+    return call('factorial', sum(argument, small(-1)));
   }
 
   /** Whether the round bracket that opens here holds a comma of its own: the arguments of a function. */
@@ -202,6 +210,7 @@ export abstract class AtomParser extends TokenReader {
     if (FRACTIONS.has(word)) return quotient(this.argument(), this.argument());
     if (word === 'binomial' || word === 'binom') return call('binomial', ...itemsOf(this.factorless()));
     if (word === 'Rational') return this.rational();
+    if (word === 'gamma' && this.is('sign', '(') && !this.peek().spaced) return this.gamma();
     if (['pi', 'oo', 'inf', 'infinity', 'infty'].includes(word)) return constant(word === 'pi' ? 'pi' : 'infinity');
     if (GREEK.has(word)) return this.named(word);
     throw new Unreadable(isUnitWord(word) ? `the unit ${word} without a value` : `the word ${word}`);
@@ -255,7 +264,7 @@ export abstract class AtomParser extends TokenReader {
     if (name === 'emptyset' || name === 'varnothing') return { kind: 'set', items: [] };
     if (name === 'begin') return this.nested(() => this.environment());
     if (name === 'mathbb') return symbol(`bb:${this.rawArgument()}`);
-    if (name === '$') return this.factor();
+    if (name === '$') return dollars(this.factor());
     if (name === 'color' || name === 'textcolor' || name === 'colorbox') return (this.rawArgument(), this.argument());
     if (FUNCTIONS.has(name) && !BIG_OPERATORS.has(name)) return this.functionCommand(name);
     if (BIG_OPERATORS.has(name)) return this.bigOperator(name);
@@ -324,6 +333,10 @@ export abstract class AtomParser extends TokenReader {
     return { kind: 'text', value: content };
   }
 }
+
+/** An amount of money; a plain $ may as well be the end of a formula, so that only \\$ says so. */
+export const dollars = (value: MathNode): MathNode =>
+  value.kind === 'quantity' ? value : { kind: 'quantity', value, unit: '$' };
 
 /** Arguments in a bracket: (a, b) gives two, (a) one. */
 export function itemsOf(node: MathNode): MathNode[] {

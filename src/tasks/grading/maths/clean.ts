@@ -189,9 +189,14 @@ export function cleanMaths(text: string): string {
     .replace(/(\d)\{,\}(?=\d{3})/g, '$1\u0001')
     .replace(/\{,\}/g, ',')
     .replace(/\*\* ?$|^ ?\*\*/g, '')
+    .replace(POWER_BEFORE_INDEX, '_$2^$1')
     .replace(/ +/g, ' ');
   return withoutStops(clean).replaceAll(LINE_BREAK, '\\\\ ').trim();
 }
+
+/** v^2_0 is v_0^2: the index of a name belongs to the name. */
+const POWER_BEFORE_INDEX =
+  /(?<=[A-Za-z])\^(\{[^{}]{1,40}\}|[A-Za-z0-9]|\\[a-z]{1,12})\s?_(\{[^{}]{1,40}\}|[A-Za-z0-9])/g;
 
 /** Text without the full stops, commas and single backslashes at its end. */
 function withoutStops(text: string): string {

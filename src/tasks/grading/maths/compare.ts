@@ -1,15 +1,11 @@
-import { numberNode, product, type MathNode, type NodeOf, type RelationSign } from './ast.js';
-import { equalExpressions, freeNames, proportion, type Method } from './equal.js';
+import { numberNode, product, type MathNode, type NodeOf } from './ast.js';
+import { equalExpressions, freeNames } from './equal.js';
 import { basedValue } from './evaluate.js';
-import type { Budget } from './limits.js';
 import { expandSigns, keyOf, normalize, valueOf } from './normal.js';
-import { flipped, isName, realSet, sameSets } from './real-sets.js';
-import { substitute } from './substitute.js';
-import { unitOf } from './units.js';
+import { realSet, sameSets } from './real-sets.js';
+import { RelationComparer } from './relations.js';
 import {
-  MINUS,
   asTenLogarithm,
-  assigned,
   digitsOf,
   distinct,
   halfOfDay,
@@ -22,46 +18,20 @@ import {
   isRound,
   isTime,
   isValid,
-  isVariable,
+  MINUS,
   rename,
-  reversed,
-  rowTuple,
   rowsOf,
-  shortened,
-  sideDifference,
-  type Assignment,
+  rowTuple,
   unitText,
-  unknowns,
 } from './shapes.js';
-
-/** Rules of a comparison; a profile fixes them (docs/graders.md). */
-export interface CompareRules {
-  /** Decimal places to which a decimal has to agree with a number that is not one. */
-  precision: number;
-  /** Largest difference that counts as none, for all numbers or for the members of a list in order. */
-  absolute?: number | readonly number[] | undefined;
-  /** Names have to be the same, and a set is not a tuple. */
-  strict: boolean;
-  /** `dropped`: 10 answers 10 %, as a unit may be left out, but 10 % does not answer 10. `either`: both. `exact`: neither. */
-  percent: 'dropped' | 'either' | 'exact';
-  /** Whether an inequality answers a gold set ([-2, 7] by -2 <= x <= 7); the other way round it always does. */
-  relationForSet: boolean;
-}
-
-export const DEFAULT_RULES: CompareRules = { precision: 6, strict: true, percent: 'dropped', relationForSet: true };
+import { substitute } from './substitute.js';
+import { unitOf } from './units.js';
 
 /** Lists and sets longer than this are compared in order alone. */
 const MAX_MATCHING = 400;
 
 /** Compares two normalised trees. The methods used are collected: `structure` when more than one value was compared. */
-export class Comparer {
-  readonly methods = new Set<Method | 'structure'>();
-
-  constructor(
-    private readonly rules: CompareRules,
-    private readonly budget: Budget,
-  ) {}
-
+export class Comparer extends RelationComparer {
   /** Whether `given` answers `gold`. */
   same(gold: MathNode, given: MathNode): boolean {
     this.budget.spend(5);
@@ -160,6 +130,8 @@ export class Comparer {
 
   /** The degree sign may be left out, and degrees may be given as radians. */
   private angles(gold: MathNode, given: MathNode): boolean {
+    // 36 degrees are no 36 dollars.
+    if ([gold, given].some((side) => !['', 'deg', 'rad', 'radian', 'radians'].includes(unitText(side)))) return false;
     if (this.same(valueOf(gold), valueOf(given))) return true;
     const radians = (node: MathNode): MathNode =>
       unitText(node) === 'deg'
@@ -321,13 +293,13 @@ export class Comparer {
     return node.kind === 'list' || node.kind === 'set' || node.kind === 'tuple' ? node.items : undefined;
   }
 
-  private inOrder(a: readonly MathNode[], b: readonly MathNode[]): boolean {
+  protected inOrder(a: readonly MathNode[], b: readonly MathNode[]): boolean {
     this.methods.add('structure');
     return a.length === b.length && a.every((item, index) => this.same(item, b[index] as MathNode));
   }
 
   /** Every member of one side is on the other; each given one answers at most one gold one unless both repeat. */
-  private members(a: readonly MathNode[], b: readonly MathNode[]): boolean {
+  protected members(a: readonly MathNode[], b: readonly MathNode[]): boolean {
     this.methods.add('structure');
     if (Array.isArray(this.rules.absolute)) return this.membersWithin(a, b, this.rules.absolute as readonly number[]);
     const [wanted, given] = [distinct(a), distinct(b)];
@@ -355,113 +327,5 @@ export class Comparer {
         return found >= 0;
       })
     );
-  }
-
-  // ---- equations and inequalities ----
-
-  private relations(gold: MathNode, given: MathNode): boolean {
-    const [a, b] = [shortened(gold), shortened(given)];
-    if (a.kind !== 'relation' || b.kind !== 'relation') {
-      if (a.kind !== 'relation' && b.kind !== 'relation') return this.same(a, b);
-      return this.relationAndValue(a, b);
-    }
-    if (keyOf(a) === keyOf(b)) return true;
-    this.methods.add('structure');
-    if (!this.rules.relationForSet && a.signs[0] === 'in' && b.signs[0] !== 'in') return false;
-    const [named, other] = [assigned(a), assigned(b)];
-    if (named && other) return this.assignments(named, other, a, b);
-    if (a.signs.every((sign) => sign === '=') !== b.signs.every((sign) => sign === '=')) return this.relationSets(a, b);
-    return a.signs.every((sign) => sign === '=') ? this.equations(a, b) : this.inequalities(a, b);
-  }
-
-  private relationAndValue(a: MathNode, b: MathNode): boolean {
-    const goldIsRelation = a.kind === 'relation';
-    const [relation, value] = goldIsRelation ? [a, b] : [b as NodeOf<'relation'>, a];
-    const inner = assigned(relation);
-    if (inner) return goldIsRelation ? this.same(inner.value, value) : this.same(value, inner.value);
-    const listed = this.asMember(relation, value, goldIsRelation);
-    if (listed !== undefined) return listed;
-    if (!goldIsRelation && !this.rules.relationForSet) return false;
-    return this.relationSets(a, b);
-  }
-
-  /** One statement against a list of one. */
-  private asMember(relation: MathNode, value: MathNode, goldIsRelation: boolean): boolean | undefined {
-    if ((value.kind !== 'list' && value.kind !== 'set') || value.items.length !== 1) return undefined;
-    const [only] = value.items as [MathNode];
-    return goldIsRelation ? this.same(relation, only) : this.same(only, relation);
-  }
-
-  private relationSets(a: MathNode, b: MathNode): boolean {
-    const [x, y] = [realSet(a, this.budget), realSet(b, this.budget)];
-    this.methods.add('structure');
-    return (
-      x !== undefined &&
-      y !== undefined &&
-      sameSets(
-        x,
-        y,
-        (p, q) =>
-          [a, b].some(hasDecimal) &&
-          p.toDecimalPlaces(this.rules.precision).eq(q.toDecimalPlaces(this.rules.precision)),
-      )
-    );
-  }
-
-  private assignments(a: Assignment, b: Assignment, left: NodeOf<'relation'>, right: NodeOf<'relation'>): boolean {
-    const renamed = this.renamed(a.name, b);
-    if (this.sameNames(a.name, renamed.name)) return this.same(a.value, renamed.value);
-    if (this.equations(left, right)) return true;
-    const areVariables = isVariable(a.name) && isVariable(b.name);
-    return (!areVariables || !this.rules.strict) && isName(a.name) === isName(b.name) && this.same(a.value, b.value);
-  }
-
-  private sameNames(a: MathNode, b: MathNode): boolean {
-    return keyOf(a) === keyOf(b);
-  }
-
-  /** f(t) = t^2 is f(x) = x^2: the arguments take the names of the other side. */
-  private renamed(name: MathNode, other: Assignment): Assignment {
-    if (name.kind !== 'call' || other.name.kind !== 'call' || name.args.length !== other.name.args.length) return other;
-    let result = other;
-    name.args.forEach((arg, index) => {
-      const from = (other.name as NodeOf<'call'>).args[index] as MathNode;
-      if (arg.kind === 'symbol' && from.kind === 'symbol' && arg.name !== from.name)
-        result = {
-          name: substitute(result.name, from, arg),
-          value: normalize(substitute(result.value, from, arg), this.budget),
-        };
-    });
-    return result;
-  }
-
-  private equations(a: NodeOf<'relation'>, b: NodeOf<'relation'>): boolean {
-    if (a.items.length !== b.items.length) return false;
-    if (a.items.length > 2) return this.inOrder(a.items, b.items) || this.members(a.items, b.items);
-    if ([a, b].some((side) => side.items.some(isCollection))) return this.inOrder(a.items, b.items);
-    return proportion(sideDifference(a, this.budget), sideDifference(b, this.budget), this.budget) !== undefined;
-  }
-
-  /** As sets of solutions in one name, else link by link: differences with a constant ratio and the same direction. */
-  private inequalities(a: NodeOf<'relation'>, b: NodeOf<'relation'>): boolean {
-    if (a.signs.length === b.signs.length && this.sameChain(a, b)) return true;
-    const names = new Set([a, b].flatMap((side) => side.items.flatMap((item) => unknowns(item))));
-    return names.size <= 1 || !this.rules.strict ? this.relationSets(a, b) : false;
-  }
-
-  private sameChain(a: NodeOf<'relation'>, b: NodeOf<'relation'>): boolean {
-    return [b, reversed(b)].some(
-      (side) =>
-        (a.signs.join() === side.signs.join() &&
-          a.items.every((item, index) => this.same(item, side.items[index] as MathNode))) ||
-        (a.signs.length === 1 && this.sameLink(a, side)),
-    );
-  }
-
-  private sameLink(a: NodeOf<'relation'>, b: NodeOf<'relation'>): boolean {
-    if ([...a.items, ...b.items].some(isCollection)) return false;
-    const sign = proportion(sideDifference(a, this.budget), sideDifference(b, this.budget), this.budget);
-    if (sign === undefined) return false;
-    return a.signs[0] === (sign === 1 ? b.signs[0] : flipped(b.signs[0] as RelationSign));
   }
 }

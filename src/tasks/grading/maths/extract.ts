@@ -1,5 +1,16 @@
 import { LimitReached } from './limits.js';
 import { parseMaths } from './parser.js';
+import {
+  boxSpans,
+  formulas,
+  joins,
+  lastRun,
+  outsideOf,
+  percentAfter,
+  proseLength,
+  withoutDelimiters,
+  type Span,
+} from './spans.js';
 
 /** Where in a reply an answer may stand. */
 export type AnswerPlace =
@@ -26,17 +37,22 @@ export interface Found {
   place: AnswerPlace;
 }
 
-const CLOSE = '</think>';
+/** What closes a thought: the tag of R1, the mark of Sky-T1's system prompt, and DeepScaleR's separator. */
+const CLOSES = ['</think>', '<|end_of_thought|>', '###Response'];
 /** Longest text whose last lines are searched; marks further up are no final answer. */
 const MAX_TEXT = 200_000;
 
 /** What a reply says after its thoughts; undefined when they are not closed and have to be. */
 export function spokenPart(text: string, thinking: ThinkingRule): string | undefined {
   if (thinking === 'none') return text;
-  const close = text.lastIndexOf(CLOSE);
-  if (close >= 0) return text.slice(close + CLOSE.length);
+  const ends = CLOSES.map((mark) => (text.includes(mark) ? text.lastIndexOf(mark) + mark.length : -1));
+  const end = Math.max(...ends);
+  if (end >= 0) return text.slice(end);
   return thinking === 'required' ? undefined : text;
 }
+
+/** TeX takes the next sign where a box has no braces: \boxed 7. A number or word is meant as a whole. */
+const BARE_BOX = /\\boxed\s+(-?[\w.,]*\w)(?![{\\^_/])/g;
 
 /** Tokens of chat templates that some servers leave in the text. */
 const CHAT_TOKENS =
@@ -47,7 +63,9 @@ const CHAT_TOKENS =
  * stands last in the text wins.
  */
 export function findAnswer(text: string, places: readonly (readonly AnswerPlace[])[]): Found | undefined {
-  const said = (text.length > MAX_TEXT ? text.slice(-MAX_TEXT) : text).replace(CHAT_TOKENS, '');
+  const said = (text.length > MAX_TEXT ? text.slice(-MAX_TEXT) : text)
+    .replace(CHAT_TOKENS, '')
+    .replace(BARE_BOX, '\\boxed{$1}');
   for (const group of places) {
     let best: { at: number; found: Found } | undefined;
     for (const place of group) {
@@ -61,6 +79,10 @@ export function findAnswer(text: string, places: readonly (readonly AnswerPlace[
   return undefined;
 }
 
+/** "Answer:" in the languages of the multilingual benchmarks (MGSM and lighteval's). */
+const ANSWER_LABEL =
+  /(?:answer|réponse|antwort|respuesta|risposta|resposta|odpowiedź|cevap|ответ|відповідь|答案|答え|回答|정답|답|الإجابة|الجواب|उत्तर|คำตอบ)\s{0,4}(?:\*\*)?\s{0,4}[:：]/giu;
+
 interface Hit {
   at: number;
   readings: readonly string[];
@@ -72,7 +94,7 @@ const FINDERS: Readonly<Record<AnswerPlace, (text: string) => Hit | undefined>> 
   hash,
   'final-answer': (text) =>
     line(text, /final answer(?:\s+is)?\s*:?(?:\*\*|\s)*(?:the )?(?:final )?(?:answer is\s*:?)?/gi),
-  'answer-line': (text) => line(text, /answer\s{0,4}(?:\*\*)?\s{0,4}[:：]/gi),
+  'answer-line': (text) => line(text, ANSWER_LABEL),
   'answer-is': (text) =>
     line(
       text,
@@ -91,16 +113,7 @@ const FINDERS: Readonly<Record<AnswerPlace, (text: string) => Hit | undefined>> 
   'last-number': lastNumber,
 };
 
-// ---- boxes ----
-
-/** One backslash, or two where a text has been escaped once too often; formfeed and backspace eat a letter. */
-const BOX = /(?:\\{1,2}|\u0008)(?:boxed|fbox|oxed)\s{0,8}\{/g;
-
-interface Span {
-  start: number;
-  end: number;
-  content: string;
-}
+// ---- boxes and formulas ----
 
 /** The last box, together with those before it that belong to the same answer: \boxed{1} and \boxed{2}. */
 function boxed(text: string): Hit | undefined {
@@ -117,71 +130,6 @@ function boxed(text: string): Hit | undefined {
   return { at: last.start, readings: [content + percentAfter(text, last.end)] };
 }
 
-/**
- * Boxes in order, the inner one of two nested ones, in one pass with a stack of open braces. A box that is never closed
- * ends with its line, and counts where no closed one follows.
- */
-function boxSpans(text: string): Span[] {
-  const spans: Span[] = [];
-  const open: ({ start: number; from: number } | undefined)[] = [];
-  let last: { start: number; from: number } | undefined;
-  for (const sign of text.matchAll(SIGN)) {
-    if (sign[0] === '{') open.push(undefined);
-    else if (sign[0] === '}') {
-      const box = open.pop();
-      if (box && !((spans.at(-1)?.start ?? -1) > box.start))
-        spans.push({ start: box.start, end: sign.index + 1, content: text.slice(box.from, sign.index) });
-    } else if (sign[0].endsWith('{') && sign[0].length > 2) {
-      last = { start: sign.index, from: sign.index + sign[0].length };
-      open.push(last);
-    }
-  }
-  if (last && last.start > (spans.at(-1)?.start ?? -1)) {
-    const end = lineEnd(text, last.from);
-    spans.push({ start: last.start, end, content: text.slice(last.from, end) });
-  }
-  return spans;
-}
-
-/** The opening of a box, an escaped character, a brace. */
-const SIGN = new RegExp(String.raw`${BOX.source}|\\[^]|[{}]`, 'g');
-/** Longest content of a box that is not closed. */
-const MAX_BOX = 20_000;
-
-function lineEnd(text: string, from: number): number {
-  const end = text.slice(from, from + MAX_BOX).search(/\n|\$(?=[\s.,]|$)/);
-  return end < 0 ? Math.min(text.length, from + MAX_BOX) : from + end;
-}
-
-/** Text between two boxes or formulas of one answer: "and", "or", a comma, next to nothing. */
-function joins(gap: string): boolean {
-  if (gap.length > 60 || /\n\s*\n/.test(gap)) return false;
-  const words = gap
-    .replace(/\\text(?:bf|rm)?\s*\{([^{}]*)\}/g, '$1')
-    .replace(/\\q?quad|\$|\\[()[\],;: ]|[\s*]/g, ' ')
-    .trim();
-  if (/^[^a-zA-Z]{0,10}$/.test(words) && !/[.!?]\s/.test(gap)) return true;
-  return words.length <= 30 && !/[.!?]\s/.test(words) && /(?:^|[\s,])(?:and|or)(?:$|[\s,])|,/i.test(words);
-}
-
-/** A percent sign or word behind a formula belongs to it. */
-function percentAfter(text: string, end: number): string {
-  return /^(?:\s|\$|\\[)\]])*(?:\\?%|percent(?:age)?\b|pct\b)/i.test(text.slice(end, end + 20)) ? ' \\%' : '';
-}
-
-// ---- formulas in $...$, \(...\), \[...\] ----
-
-const FORMULA =
-  /\$\$((?:[^$]|\\\$){1,4000}?)\$\$|(?<!\\)\$((?:[^$\n\\]|\\[^\n]){1,2000})\$|\\\(([^]{1,2000}?)\\\)|\\\[([^]{1,4000}?)\\\]/g;
-
-function formulas(text: string): Span[] {
-  return [...text.matchAll(FORMULA)].map((match) => ({
-    start: match.index,
-    end: match.index + match[0].length,
-    content: match[1] ?? match[2] ?? match[3] ?? match[4] ?? '',
-  }));
-}
-
 /** Length of text in which formulas are looked for. */
 const MATH_WINDOW = 6000;
 
@@ -192,35 +140,13 @@ function lastMath(text: string): Hit | undefined {
   return run && { at: offset + run.at, readings: [run.content, ...(lastNumber(run.content)?.readings ?? [])] };
 }
 
-interface Run {
-  at: number;
-  end: number;
-  content: string;
-}
-
-function lastRun(text: string): Run | undefined {
-  const spans = formulas(text);
-  const last = spans.at(-1);
-  if (!last) return undefined;
-  const together = [last];
-  for (let index = spans.length - 2; index >= 0; index--) {
-    const span = spans[index] as Span;
-    if (!joins(text.slice(span.end, (together[0] as Span).start))) break;
-    together.unshift(span);
-  }
-  const content = together.map((span) => span.content).join(' , ') + percentAfter(text, last.end);
-  return { at: (together[0] as Span).start, end: last.end, content };
-}
-
-/** Text without the signs that open and close formulas; an escaped dollar stays. */
-export function withoutDelimiters(text: string): string {
-  return text.replace(/(?<!\\)\$/g, ' ').replace(/\\[()[\]]/g, ' ');
-}
+/** A sentence that ends or an announcement, before more text; the colon of a ratio (3 : 2) is none. */
+const SENTENCES = /[.!?]\s+\S|:\s+(?!\d)\S|(?<!\d\s?):\s+\S/;
 
 /** The whole reply, where it is an answer and nothing else: a bare expression, or formulas with joining words and units. */
 function whole(text: string): Hit | undefined {
   const trimmed = text.trim();
-  if (trimmed.length > 400 || /[.!?:]\s+\S/.test(trimmed) || /^(?:[a-zA-Z]{2,}|I)\s+[a-zA-Z]/.test(trimmed))
+  if (trimmed.length > 400 || SENTENCES.test(trimmed) || /^(?:[a-zA-Z]{2,}|I)\s+[a-zA-Z]/.test(trimmed))
     return undefined;
   const spans = formulas(trimmed);
   const [first] = spans;
@@ -229,12 +155,6 @@ function whole(text: string): Hit | undefined {
   if (!first && (outside.match(/[a-zA-Z]{3,}/g)?.length ?? 0) > 3) return undefined;
   return isReadable(withoutDelimiters(trimmed)) ? { at: 0, readings: [withoutDelimiters(trimmed)] } : undefined;
 }
-
-const outsideOf = (text: string, spans: readonly Span[]): string =>
-  spans.reduceRight((left, span) => `${left.slice(0, span.start)} ${left.slice(span.end)}`, text);
-
-/** Letters that are neither joining words nor percent. */
-const proseLength = (text: string): number => text.replace(/\b(?:and|or|percent|pct)\b|[\s,.;%\\]/gi, '').length;
 
 /** Whether a text is mathematics that is understood. */
 export function isReadable(text: string): boolean {
@@ -270,8 +190,8 @@ function line(text: string, mark: RegExp): Hit | undefined {
 
 function firstLine(text: string): string {
   const rest = text.replace(/^(?:\s|\*\*|:)+/, '');
-  // A displayed formula may go over several lines.
-  const display = /^(?:\$\$[^]*?\$\$|\\\[[^]*?\\\])/.exec(rest)?.[0];
+  // Displayed formulas may go over several lines, and several may follow each other.
+  const display = /^(?:(?:\$\$[^]*?\$\$|\\\[[^]*?\\\])[\s,;]*)+/.exec(rest)?.[0];
   const line = display ?? rest.slice(0, 4000).split('\n', 1)[0] ?? '';
   return line.replace(/\**\s*$/, '').replace(/\.?\s*I hope it is correct\.?.*$/i, '');
 }
@@ -291,9 +211,17 @@ function readingsOf(region: string): string[] {
   readings.push(withoutDelimiters(whole), withoutDelimiters(sentence));
   const is = Math.max(sentence.lastIndexOf(' is '), sentence.lastIndexOf(' are '), sentence.lastIndexOf(' be '));
   if (is >= 0) readings.push(withoutDelimiters(sentence.slice(is + 4)));
+  const price = priceIn(sentence);
+  if (price !== undefined) readings.push(price);
   const number = lastNumber(sentence);
   if (number) readings.push(...number.readings);
   return readings;
+}
+
+/** The only amount of money in a sentence of prose: what is asked for, whatever other numbers stand there. */
+function priceIn(sentence: string): string | undefined {
+  const prices = [...sentence.matchAll(/\\?[$€£¥]\s?(\d[\d,]*(?:\.\d+)?)|(\d[\d,]*(?:\.\d+)?)\s?\\?[$€£¥]/g)];
+  return prices.length === 1 ? (prices[0]?.[1] ?? prices[0]?.[2]) : undefined;
 }
 
 /** Ways to read a gold answer: its box, its formulas where nothing but units and joining words is around them, the whole. */
@@ -302,12 +230,18 @@ export function goldReadings(gold: string): string[] {
   if (box) return [...box.readings, gold];
   const spans = formulas(gold);
   const run = lastRun(gold);
-  if (!run) return [withoutDelimiters(gold)];
+  if (!run) return [withoutDelimiters(gold), ...saidGold(gold)];
   const isProse = proseLength(outsideOf(gold, spans)) > 25;
   const joined = withoutDelimiters(gold);
   const coversAll = run.at === (spans[0] as Span).start;
   if (isProse) return [joined, run.content];
   return coversAll ? [run.content, joined] : [joined, run.content];
+}
+
+/** A gold answer that was written as a sentence: "the answer is 0.25 + 3". */
+function saidGold(gold: string): string[] {
+  const said = isReadable(gold) ? undefined : findAnswer(gold, [['final-answer'], ['answer-line'], ['answer-is']]);
+  return said?.readings.filter(isReadable).slice(0, 1) ?? [];
 }
 
 /** A last sentence of words that begins with "therefore" and has a number, but no formula, in it. */
@@ -328,7 +262,7 @@ function conclusion(text: string): Hit | undefined {
 
 const LETTER_MARKS: readonly RegExp[] = [
   /(?:answer|réponse|réponse finale|antwort|respuesta|答案)\s*(?:is|est|ist|es|是|为)?\s*[:：]?\s*(?:\*\*)?\(?([A-Z])\)?(?![a-zA-Z'])/giu,
-  /^\s*(?:\*\*)?\(?([A-Z])\)?(?:\*\*)?(?=[.,:;)。，、]|\s|$)/gmu,
+  /^\s*(?:\*\*)?\(?([A-Z])\)?(?:\*\*)?(?=[.,:;)。，、\p{sc=Han}]|\s|$)/gmu,
   /(?:^|[\s(*])([A-Z])(?=[\s).,:;*。，]|$)/gu,
 ];
 

@@ -5,7 +5,7 @@ import { correct, noVerdict, wrong } from '../../verdicts.js';
 import { compareAnswers, type AnswerComparison, type CompareOptions, type DecidedBy } from './answers.js';
 import { textKey } from './clean.js';
 import { findAnswer, goldReadings, isReadable, spokenPart, type AnswerPlace, type Found } from './extract.js';
-import { minervaForm } from './minerva.js';
+import { minervaForm, minervaGold } from './minerva.js';
 import { DEFAULT_PROFILE, type MathsProfile } from './profiles.js';
 
 /** A verdict on mathematics, with what it was decided by. */
@@ -79,7 +79,7 @@ function compareBy(
     case 'text':
       return [asComparison(textKey(gold) === textKey(first), 'text'), first];
     case 'minerva':
-      return [asComparison(minervaForm(gold) === minervaForm(first), 'text'), first];
+      return [asComparison(minervaGold(gold) === minervaForm(first), 'text'), first];
     case 'letter':
       return [asComparison(optionLetter(gold) === optionLetter(first), 'letter'), first];
     case 'number': {
@@ -95,9 +95,13 @@ const asComparison = (equal: boolean, by: DecidedBy): AnswerComparison => ({
   reason: equal ? 'the same writing' : 'not the same writing',
 });
 
-/** The letter of an option, given with or without its text: (D) Alina, D. */
+/** The letter of an option, given with or without its text: (D) Alina, D; else the letter that its text names. */
 const optionLetter = (text: string): string =>
-  (/^\W*([A-Za-z])(?![a-zA-Z])/.exec(text)?.[1] ?? text.trim()).toUpperCase();
+  (
+    /^\W*([A-Za-z])(?![a-zA-Z])/.exec(text)?.[1] ??
+    findAnswer(text, [['letter']])?.readings[0] ??
+    text.trim()
+  ).toUpperCase();
 
 /**
  * The gold answer against the reading that can be read best. A reading in prose may also be the gold answer word for

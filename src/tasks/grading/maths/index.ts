@@ -1,5 +1,5 @@
 export { compareAnswers, type AnswerComparison, type CompareOptions, type DecidedBy } from './answers.js';
-export { DEFAULT_RULES, type CompareRules } from './compare.js';
+export { DEFAULT_RULES, type CompareRules } from './rules.js';
 export { findAnswer, goldReadings, spokenPart, type AnswerPlace, type Found, type ThinkingRule } from './extract.js';
 export { gradeMaths, markedPlaces, type GradeOptions, type MathsVerdict } from './grade.js';
 export { DEFAULT_LIMITS, type MathsLimits } from './limits.js';

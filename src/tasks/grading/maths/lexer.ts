@@ -281,10 +281,17 @@ class Lexer {
       this.tokens.at(-1)?.kind === 'number' || this.tokens.at(-1)?.text === ')' ? this.take(JOINING) : undefined;
     if (joining !== undefined) return this.push('word', joining);
     const run = this.take(LETTERS) as string;
+    if (this.isHalfOfDay(run)) return this.push('word', run);
     const isWord =
       KEYWORDS.has(run) || UNITS.has(run) || (run.length > 3 && /[aeiouy]/i.test(run) && !/^[A-Z]{4,}$/.test(run));
     if (isWord) return this.push('word', run);
     for (const letter of run) this.push('letter', letter);
+  }
+
+  /** AM and PM behind 7:30; elsewhere they are names. */
+  private isHalfOfDay(run: string): boolean {
+    const [hours, colon, minutes] = this.tokens.slice(-3);
+    return /^[AaPp][Mm]$/.test(run) && hours?.kind === 'number' && colon?.text === ':' && minutes?.kind === 'number';
   }
 
   private command(): void {

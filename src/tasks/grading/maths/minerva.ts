@@ -60,6 +60,13 @@ const REMOVED: readonly string[] = [
   '\\dots',
 ];
 
+/** A gold answer as DAPO's data sets store it: 42.0 and 4.2e1 are the integer 42 (slime, math_dapo_utils.py). */
+export function minervaGold(gold: string): string {
+  const isFloat = /^\s*-?\d{1,15}(?:\.\d{1,15})?(?:[eE]\+?\d{1,2})?\s*$/.test(gold) && /[.eE]/.test(gold);
+  const value = Number(gold);
+  return minervaForm(isFloat && Number.isSafeInteger(value) ? String(value) : gold);
+}
+
 /** An answer as Minerva compares it. */
 export function minervaForm(answer: string): string {
   let form = answer.split('=').at(-1) ?? '';

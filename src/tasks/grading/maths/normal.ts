@@ -15,6 +15,7 @@ import {
   ZERO,
 } from './exact.js';
 import type { Budget } from './limits.js';
+import { solutionsOf } from './solutions.js';
 
 /**
  * The normal form of a tree: exact numbers folded, terms and factors sorted, units moved outwards, ± spread out. Trees
@@ -23,22 +24,6 @@ import type { Budget } from './limits.js';
 export function normalize(node: MathNode, budget: Budget): MathNode {
   return new Normalizer(budget).of(node);
 }
-
-/** p = 5, q = 2 side by side, as one of several solutions. */
-const isAssignments = (node: MathNode): boolean =>
-  node.kind === 'list' &&
-  node.items.length > 1 &&
-  node.items.every(
-    (item) =>
-      item.kind === 'relation' && item.items.length === 2 && item.signs[0] === '=' && item.items[0]?.kind === 'symbol',
-  );
-
-const valuesOfAssignments = (node: MathNode): MathNode => ({
-  kind: 'tuple',
-  open: '(',
-  close: ')',
-  items: (node as NodeOf<'list'>).items.map((item) => (item as NodeOf<'relation'>).items[1] as MathNode),
-});
 
 const TRIGONOMETRIC = new Set(['sin', 'cos', 'tan', 'cot', 'sec', 'csc']);
 /** Largest matrix that is multiplied, and most answers that ± spreads into. */
@@ -61,9 +46,7 @@ class Normalizer {
       case 'call':
         return this.call(inner);
       case 'list':
-        if (inner.separator === ';' && inner.items.every(isAssignments))
-          return { ...inner, separator: ',', items: inner.items.map(valuesOfAssignments) };
-        return { ...inner, items: inner.items.flatMap((item) => this.spread(item, inner.kind)) };
+        return solutionsOf(inner) ?? { ...inner, items: inner.items.flatMap((item) => this.spread(item, inner.kind)) };
       case 'set':
         return { ...inner, items: inner.items.flatMap((item) => this.spread(item, inner.kind)) };
       default:

@@ -1,9 +1,21 @@
-import { call, negate, power, product, quotient, small, sum, type MathNode, type RelationSign } from './ast.js';
-import { AtomParser, isWhole, itemsOf } from './atoms.js';
+import {
+  call,
+  negate,
+  power,
+  product,
+  quotient,
+  small,
+  sum,
+  type MathNode,
+  type NodeOf,
+  type RelationSign,
+} from './ast.js';
+import { dollars, isWhole } from './atoms.js';
+import { BracketParser } from './brackets.js';
 import { cleanMaths } from './clean.js';
 import { isUnitWord, tokenize, type CommaReading } from './lexer.js';
 import { Budget } from './limits.js';
-import { FUNCTIONS, GREEK, MATRIX_ENVIRONMENTS, RELATIONS, ROW_ENVIRONMENTS, FRACTIONS } from './names.js';
+import { FRACTIONS, FUNCTIONS, GREEK, RELATIONS } from './names.js';
 import { Unreadable } from './reader.js';
 
 /** Commands that stand between values, never at the start of one. */
@@ -46,23 +58,18 @@ const INFIX = new Set([
   'Vert',
   '|',
 ]);
-const CLOSING: Readonly<Record<string, string>> = { lfloor: 'rfloor', lceil: 'rceil', lvert: 'rvert', lVert: 'rVert' };
 const PERCENT_WORDS = ['percent', 'percentage', 'pct'];
 const DEGREE_WORDS = ['degrees', 'degree', 'deg'];
 
 /** The whole grammar, from the loosest binding (`;`) to the tightest. */
-class Parser extends AtomParser {
-  /** Inside |...| a bar closes; inside \{...\} a bar or colon ends the element. */
-  private bars = 0;
-  private sets = 0;
-
+class Parser extends BracketParser {
   whole(): MathNode {
     const node = this.semicolons();
     if (!this.is('end')) throw new Unreadable(`${this.peek().text} is left over`);
     return node;
   }
 
-  private semicolons(): MathNode {
+  protected semicolons(): MathNode {
     const items = [this.commaList()];
     while (this.accept('sign', ';')) if (!this.is('end')) items.push(this.commaList());
     return items.length === 1 ? (items[0] as MathNode) : { kind: 'list', items, separator: ';' };
@@ -90,7 +97,6 @@ class Parser extends AtomParser {
       found = true;
     }
   }
-  private inCell = false;
 
   private atClosing(): boolean {
     const { kind, text } = this.peek();
@@ -245,8 +251,8 @@ class Parser extends AtomParser {
       case 'letter':
         return !(isSet && /^[uU]$/.test(text));
       case 'number':
-        // Two numbers side by side are no product: `2 3` is a slip or a list.
-        return last !== undefined && last.kind !== 'number' && !isSet;
+        // Two numbers side by side are no product: `2 3` is a slip or a list. SymPy prints (-1) 3.
+        return last !== undefined && !isSet && (last.kind !== 'number' || this.followsNegativeBracket(last));
       case 'word':
         return (
           (FUNCTIONS.has(text)
@@ -263,6 +269,10 @@ class Parser extends AtomParser {
       default:
         return false;
     }
+  }
+
+  private followsNegativeBracket({ value }: NodeOf<'number'>): boolean {
+    return value.numerator < 0n && this.tokens[this.at - 1]?.text === ')';
   }
 
   /** A unit behind a value, in \text{} or as a word: 125 miles, 15\mbox{ cm}^2, 48 km/h. */
@@ -301,7 +311,8 @@ class Parser extends AtomParser {
       else if (this.accept('sign', '%') || this.accept('command', '%') || this.accept('word', ...PERCENT_WORDS))
         value = { kind: 'quantity', value, unit: '%' };
       else if (this.accept('command', 'circ', 'degree') || this.accept('word', ...DEGREE_WORDS)) value = degrees(value);
-      else if (this.accept('sign', '$', '€', '£', '¥', '"', '`') || this.accept('command', '$')) continue;
+      else if (this.accept('command', '$')) value = dollars(value);
+      else if (this.accept('sign', '$', '€', '£', '¥', '"', '`')) continue;
       else return value;
     }
   }
@@ -333,140 +344,6 @@ class Parser extends AtomParser {
       exponent,
       this.nested(() => this.exponent()),
     );
-  }
-
-  protected bracket(): MathNode | undefined {
-    const { kind, text } = this.peek();
-    if (kind === 'sign') {
-      if (text === '(' || text === '[') return this.nested(() => this.tuple(text));
-      if (text === ']') return this.nested(() => this.outwardInterval());
-      if (text === '{') return this.nested(() => this.braces('sign'));
-      if (text === '|' || text === '||') return this.nested(() => this.absolute(text));
-      if ('$"`€£¥'.includes(text)) return (this.next(), this.nested(() => this.factor()));
-      return undefined;
-    }
-    if (text === '{') return this.nested(() => this.braces('command'));
-    if (text === 'langle') return this.nested(() => this.angled());
-    if (text === '|' || text === 'vert' || text === 'Vert') return this.nested(() => this.absolute(text));
-    const closing = CLOSING[text];
-    return closing === undefined ? undefined : this.nested(() => this.fenced(closing));
-  }
-
-  /** Everything inside a bracket, where bars and colons mean again what they mean outside. */
-  private inside<T>(parse: () => T): T {
-    const { bars, sets } = this;
-    [this.bars, this.sets] = [0, 0];
-    const result = parse();
-    [this.bars, this.sets] = [bars, sets];
-    return result;
-  }
-
-  private tuple(open: '(' | '['): MathNode {
-    this.next();
-    const content = this.inside(() => this.semicolons());
-    const close = this.is('sign', ']') ? ']' : ')';
-    this.close('sign', close);
-    if (content.kind !== 'list')
-      return (open === '(') === (close === ')') ? content : { kind: 'tuple', items: [content], open, close };
-    return { kind: 'tuple', items: content.items, open, close };
-  }
-
-  /** ]a, b[ */
-  private outwardInterval(): MathNode {
-    this.next();
-    const content = this.inside(() => this.semicolons());
-    const close = this.accept('sign', '[') ? ')' : ']';
-    if (close === ']') this.close('sign', ']');
-    if (content.kind !== 'list' || content.items.length !== 2) throw new Unreadable('] opens no interval');
-    return { kind: 'tuple', items: content.items, open: '(', close };
-  }
-
-  private angled(): MathNode {
-    this.next();
-    const content = this.inside(() => this.semicolons());
-    this.close('command', 'rangle');
-    return { kind: 'tuple', items: itemsOf(content), open: '<', close: '>' };
-  }
-
-  /** \{a, b\} is a set, {a, b} a group of several answers, \{x : condition\} is described. */
-  private braces(kind: 'sign' | 'command'): MathNode {
-    this.next();
-    if (this.accept(kind, '}')) return { kind: 'set', items: [] };
-    const isSet = kind === 'command';
-    const content = this.inside(() => {
-      if (isSet) this.sets++;
-      return this.semicolons();
-    });
-    if (isSet && (this.accept('sign', '|', ':') || this.accept('command', 'mid'))) {
-      const condition = this.inside(() => this.commaList());
-      this.close(kind, '}');
-      return { kind: 'builder', element: content, condition };
-    }
-    this.close(kind, '}');
-    if (isSet) return { kind: 'set', items: itemsOf(content) };
-    return content.kind === 'list' ? { ...content, braced: true } : content;
-  }
-
-  private absolute(bar: string): MathNode {
-    const kind = this.next().kind;
-    const content = this.inside(() => {
-      this.bars++;
-      return this.commaList();
-    });
-    if (!this.accept(kind, bar)) throw new Unreadable('| is not closed');
-    return call('abs', content);
-  }
-
-  private fenced(closing: string): MathNode {
-    this.next();
-    const content = this.inside(() => this.commaList());
-    this.close('command', closing);
-    return call(closing === 'rfloor' ? 'floor' : closing === 'rceil' ? 'ceil' : 'abs', content);
-  }
-
-  protected environment(): MathNode {
-    const name = this.rawArgument();
-    if (name === 'array' || name === 'alignedat') this.rawArgument();
-    const rows = this.rows();
-    if (!this.is('end')) {
-      this.next();
-      this.rawArgument();
-    }
-    if (MATRIX_ENVIRONMENTS.has(name))
-      return name === 'vmatrix' ? call('det', { kind: 'matrix', rows }) : { kind: 'matrix', rows };
-    if (/^[dr]?cases$/.test(name)) return { kind: 'cases', rows };
-    if (ROW_ENVIRONMENTS.has(name)) return { kind: 'list', items: rows.flat(), separator: ',' };
-    throw new Unreadable(`the environment ${name}`);
-  }
-
-  private rows(): MathNode[][] {
-    const outer = this.inCell;
-    this.inCell = true;
-    const rows: MathNode[][] = [];
-    let row: MathNode[] = [];
-    while (!this.is('end') && !this.is('command', 'end')) {
-      if (this.accept('command', 'hline')) continue;
-      if (this.accept('sign', '&')) continue;
-      if (this.accept('command', '\\')) {
-        if (row.length > 0) rows.push(row);
-        row = [];
-      } else row.push(this.inside(() => this.cell()));
-    }
-    if (row.length > 0) rows.push(row);
-    this.inCell = outer;
-    return rows;
-  }
-
-  private cell(): MathNode {
-    while (
-      this.is('text') &&
-      /^(?:if|when|for|where|otherwise|\s|,|\.)*$/i.test(this.peek().text) &&
-      this.peek(1).text !== '&'
-    ) {
-      const { text } = this.next();
-      if (/otherwise/i.test(text)) return { kind: 'text', value: 'otherwise' };
-    }
-    return this.commaList();
   }
 }
 

@@ -1,9 +1,9 @@
-import { DEFAULT_RULES, type CompareRules } from './compare.js';
+import { DEFAULT_RULES, type CompareRules } from './rules.js';
 import type { AnswerPlace, ThinkingRule } from './extract.js';
 
 /** A set of rules: where an answer may stand in a reply, and when it is the gold answer. docs/graders.md says why. */
 /** Counts changes of the maths grader that can change a verdict. */
-export const MATHS_GRADER_VERSION = 1;
+export const MATHS_GRADER_VERSION = 2;
 
 export interface MathsProfile {
   name: string;
@@ -102,7 +102,12 @@ const PROFILES: readonly MathsProfile[] = [
     places: [['letter']],
     compare: 'letter',
   },
-  { ...DEFAULT, name: 'bracket', source: 'EasyR1-style geometry rewards: the last [...]', places: [['bracket']] },
+  {
+    ...DEFAULT,
+    name: 'bracket',
+    source: 'EasyR1-style geometry rewards, AReaL geometry3k: the last [...], else as `default`',
+    places: [['bracket'], ...DEFAULT.places],
+  },
   {
     ...DEFAULT,
     name: 'last-number',

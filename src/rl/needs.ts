@@ -1,0 +1,15 @@
+import type { EngineCapabilities } from '../engine/types.js';
+import { trainingTemperature, type RlConfig } from './config.js';
+
+/** What an engine has to be able to do for a configuration, besides what its recipe needs in any case. */
+export function engineNeeds(config: RlConfig): (keyof EngineCapabilities)[] {
+  const { advantage, loss, kl, minP } = config;
+  const needs: [keyof EngineCapabilities, boolean][] = [
+    ['critic', advantage.kind === 'gae'],
+    ['exactEntropy', loss.entropyBonus !== 0],
+    ['weightAveraging', kl.placement !== 'off' && kl.reference.kind === 'averaged'],
+    ['trainingTemperature', trainingTemperature(config) !== 1],
+    ['minP', minP !== null],
+  ];
+  return needs.flatMap(([need, wanted]) => (wanted ? [need] : []));
+}

@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import PQueue from 'p-queue';
+import { pairedBootstrap, readResult } from '../../src/evals/index.js';
+import { readRun } from '../../src/runs/index.js';
+import { hone, mustRun } from '../hone.js';
+import { CONTROL, type PlannedRun, RECIPES, RUNS, type Start, STARTS } from '../recipes/plan.js';
+import { type Measured, recipeTable } from '../recipes/table.js';
+import type { Check, CheckContext, CheckResult } from '../types.js';
+
+/** Runs share two cores, one each: twice the time of a run, and more runs an hour. */
+const AT_ONCE = 2;
+/** A run has to take less on two cores; with one of them it takes more. */
+const LIMIT_SECONDS = 180;
+const PROBLEMS = '300';
+const SAMPLES = '4';
+
+const taskArguments = ({ taskOptions }: Start): string[] => taskOptions.flatMap((option) => ['--task-option', option]);
+
+async function trainStart(ctx: CheckContext, start: Start): Promise<void> {
+  const args = ['train', 'sft', '--model', 'tiny', '--task', start.task, ...taskArguments(start), ...start.warmStart];
+  await runOnce(ctx, `start-${start.name}`, [...args, '--threads', '1']);
+  await evaluate(ctx, start, `start-${start.name}`);
+}
+
+/** Trains into a folder of this name, unless that has been done; a run that was stopped goes on. @returns seconds, where it ran through in one go. */
+async function runOnce(ctx: CheckContext, name: string, train: readonly string[]): Promise<number | undefined> {
+  const folder = path.join(ctx.scratch, name);
+  if (existsSync(path.join(folder, 'result.json'))) return undefined;
+  if (existsSync(path.join(folder, 'checkpoints'))) {
+    const resumed = await hone(['resume', name], { cwd: ctx.scratch });
+    if (resumed.code === 0) return undefined;
+  }
+  await rm(folder, { recursive: true, force: true });
+  const { seconds } = await mustRun([...train, '--out', name], { cwd: ctx.scratch });
+  ctx.log(`${name}: ${seconds.toFixed(0)} s`);
+  return seconds;
+}
+
+/** avg@4 at temperature 1 on problems that no run trains on, the same ones for all. */
+async function evaluate(ctx: CheckContext, start: Start, name: string): Promise<void> {
+  const out = `${name}.json`;
+  if (existsSync(path.join(ctx.scratch, out))) return;
+  const how = ['--n', PROBLEMS, '--k', SAMPLES, '--temperature', '1', '--max-tokens', String(start.maxTokens)];
+  await mustRun(
+    ['eval', start.task, ...taskArguments(start), '--model', name, ...how, '--seed', '1000', '--out', out],
+    {
+      cwd: ctx.scratch,
+    },
+  );
+}
+
+const nameOf = ({ recipe, start, seed, arm }: PlannedRun): string => `${arm}-${recipe}-${start.name}-${seed}`;
+
+async function one(ctx: CheckContext, run: PlannedRun): Promise<void> {
+  const { recipe, start, seed, arm } = run;
+  const name = nameOf(run);
+  const train = [
+    ...['train', recipe, '--model', `start-${start.name}`, '--task', start.task, ...taskArguments(start)],
+    ...['--set', `maxTokens=${start.maxTokens}`, ...(arm === 'control' ? CONTROL : [])],
+    ...['--seed', String(seed), '--threads', '1'],
+  ];
+  await runOnce(ctx, name, train);
+  await evaluate(ctx, start, name);
+}
+
+async function measure(ctx: CheckContext, run: PlannedRun): Promise<Measured> {
+  const name = nameOf(run);
+  const shares = async (file: string): Promise<number[]> => {
+    const { rows } = await readResult(path.join(ctx.scratch, `${file}.json`));
+    const byProblem = new Map<string, number[]>();
+    for (const { problemId, verdict } of rows)
+      byProblem.set(problemId, [...(byProblem.get(problemId) ?? []), Number(verdict.status === 'correct')]);
+    return [...byProblem.values()].map((marks) => marks.reduce((sum, mark) => sum + mark, 0) / marks.length);
+  };
+  const [before, after] = [await shares(`start-${run.start.name}`), await shares(name)];
+  const lines = await (await readRun(path.join(ctx.scratch, name))).readMetrics();
+  const number = (line: (typeof lines)[number], key: string): number => Number(line[key] ?? 0);
+  return {
+    ...run,
+    difference: pairedBootstrap(before, after, { seed: run.seed }),
+    after: after.reduce((sum, share) => sum + share, 0) / after.length,
+    sampledTokens: lines.reduce((sum, line) => sum + number(line, 'samples') * number(line, 'length.mean'), 0),
+    seconds: lines.reduce((sum, { timing = {} }) => sum + (timing['iteration_s'] ?? 0), 0),
+  };
+}
+
+async function run(ctx: CheckContext): Promise<CheckResult> {
+  for (const start of STARTS) await trainStart(ctx, start);
+  const queue = new PQueue({ concurrency: AT_ONCE });
+  await queue.addAll(RUNS.map((planned) => () => one(ctx, planned)));
+  const measured = await Promise.all(RUNS.map((planned) => measure(ctx, planned)));
+  const table = recipeTable(measured);
+  for (const line of table.split('\n')) ctx.log(line);
+  const trained = measured.filter(({ arm }) => arm === 'trained');
+  const control = measured.filter(({ arm }) => arm === 'control');
+  const gained = trained.filter(({ difference }) => difference.ci95[0] > 0);
+  const still = control.filter(({ difference: { ci95 } }) => ci95[0] <= 0 && ci95[1] >= 0);
+  const slowest = Math.max(...measured.map(({ seconds }) => seconds));
+  const holds = gained.length === trained.length && still.length === control.length && slowest <= LIMIT_SECONDS;
+  return {
+    status: holds ? 'passed' : 'failed',
+    detail: `${RECIPES.length} recipes, preset mini, on ${STARTS.map(({ name }) => name).join(' and ')}`,
+    numbers: {
+      gained: `${gained.length} of ${trained.length}`,
+      controlsAtZero: `${still.length} of ${control.length}`,
+      slowestRunSeconds: slowest.toFixed(0),
+      without: [...trained.filter((r) => !gained.includes(r)), ...control.filter((r) => !still.includes(r))]
+        .map(nameOf)
+        .join(' '),
+    },
+  };
+}
+
+const check: Check = {
+  name: 'recipes',
+  shows:
+    'every recipe, preset mini, gains over the shared start on two shared tasks: a paired bootstrap by problem above zero for each of 3 seeds, the control with zero advantages not; at most 3 minutes a run',
+  needs: [],
+  run,
+};
+export default check;

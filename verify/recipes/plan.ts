@@ -1,0 +1,65 @@
+/**
+ * The runs behind the claim on the recipes: every recipe with its preset `mini`, on the same two tasks from the same two
+ * starting models, which differ from recipe to recipe in nothing.
+ */
+
+/** A task and the model that every recipe starts from. */
+export interface Start {
+  name: string;
+  task: string;
+  taskOptions: readonly string[];
+  /** Arguments of `hone train sft` that make the starting model. */
+  warmStart: readonly string[];
+  /** Longest response in tokens; longer than any solution. */
+  maxTokens: number;
+}
+
+const set = (...settings: string[]): string[] => settings.flatMap((setting) => ['--set', setting]);
+const WARM_START = set(
+  ...['updatesPerIteration=20', 'sequencesPerUpdate=32', 'optimizer.lr=0.002', 'optimizer.schedule=cosine'],
+  ...['optimizer.finalLrFraction=0.05', 'optimizer.warmupUpdates=50', 'optimizer.weightDecay=0.01'],
+  ...['evaluation.every=5', 'checkpoint.every=100', 'checkpoint.keep=1'],
+);
+
+export const STARTS: readonly Start[] = [
+  {
+    name: 'last-digit',
+    task: 'last-digit',
+    taskOptions: ['check=restate', 'giveUp=[70,4,4,4,4,4,4,3,3]'],
+    warmStart: ['--style', 'search', '--demonstrations', '4000', ...set('updates=500'), ...WARM_START],
+    maxTokens: 140,
+  },
+  {
+    name: 'arithmetic',
+    task: 'arithmetic',
+    taskOptions: ['depth=2', 'operands=[0,5]', 'operators=+-', 'limit=10'],
+    warmStart: ['--style', 'plain', ...set('updates=300'), ...WARM_START],
+    maxTokens: 32,
+  },
+];
+
+/** The nine systems (STILL-3 in both of its forms), and the two plain methods they build on. */
+export const RECIPES = [
+  ...['grpo', 'dapo', 'dr-grpo', 'ppo', 'orz', 'vapo', 'rlsp', 't1'],
+  ...['still3', 'still3-1.5b', 'fastcurl', 'difficulty-staged'],
+] as const;
+
+export const SEEDS = [1, 2, 3] as const;
+
+/** The control arm runs with the first seed. Every advantage is 0; VAPO's loss on right answers is a reward as well. */
+export const CONTROL = set('control.zeroAdvantage=true', 'loss.positiveNll=0');
+
+export interface PlannedRun {
+  recipe: string;
+  start: Start;
+  seed: number;
+  arm: 'trained' | 'control';
+}
+
+/** All runs; every recipe is seen once before any is seen again. */
+export const RUNS: readonly PlannedRun[] = [
+  ...SEEDS.flatMap((seed) =>
+    STARTS.flatMap((start) => RECIPES.map((recipe) => ({ recipe, start, seed, arm: 'trained' as const }))),
+  ),
+  ...STARTS.flatMap((start) => RECIPES.map((recipe) => ({ recipe, start, seed: SEEDS[0], arm: 'control' as const }))),
+];
