@@ -46,12 +46,15 @@ const LORA_SKIPS = {
   'copyFrom copies, lerpFrom mixes': 'adapters cannot be averaged; tests/engine/adapter.test.ts has what holds instead',
 };
 
-/** Holds the local engine to the contract with 1 and 2 threads, with in-place and plain outputs. */
+const WORKERS: readonly LocalEngineOptions[] = [{ threads: 1 }, { threads: 2 }, { threads: 2, replicas: 2 }];
+
+/** Holds the local engine to the contract with 1 and 2 threads and with 2 copies of the model, with in-place and plain outputs. */
 export function localContract(lora: boolean): void {
-  for (const threads of [1, 2])
+  for (const workers of WORKERS)
     for (const outputs of ['in-place', 'plain'] as const) {
-      const name = `local, ${lora ? 'LoRA' : 'all weights'}, ${threads} threads, ${outputs} outputs`;
-      engineContract(name, () => makeSubject(lora, { threads, outputs }), lora ? LORA_SKIPS : {});
+      const how = workers.replicas ? `${workers.replicas} copies` : `${workers.threads} threads`;
+      const name = `local, ${lora ? 'LoRA' : 'all weights'}, ${how}, ${outputs} outputs`;
+      engineContract(name, () => makeSubject(lora, { ...workers, outputs }), lora ? LORA_SKIPS : {});
     }
 }
 

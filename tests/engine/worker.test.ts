@@ -29,12 +29,12 @@ const data = [{ input: Int32Array.of(2, 3, 4), target: Int32Array.of(3, 4, 5), v
 const step = { lr: 1e-2, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0, gradClipNorm: 1 };
 const params = { n: 2, maxTokens: 20, temperature: 1, seed: 3 };
 
-async function trajectory(engine: Engine): Promise<unknown> {
+async function trajectory(engine: Engine, times = 1): Promise<unknown> {
   const model = await open(engine);
-  await model.forwardBackward(data, imitate);
+  await model.forwardBackward(new Array(times).fill(data).flat(), imitate);
   const { gradNorm } = await model.optimStep(step);
   const sampler = await model.liveSampler();
-  const samples = await sampler.sample(Int32Array.of(2, 3), params);
+  const samples = await sampler.sample(Int32Array.of(2, 3), { ...params, n: 2 * times });
   await model.dispose();
   return { gradNorm, samples };
 }
@@ -50,6 +50,15 @@ describe('the engine in a worker thread', () => {
   it('gives the bits of the engine in this thread', async () => {
     const inline = await createLocalEngine({ threads: 1, inline: true });
     expect(await trajectory(engine)).toEqual(await trajectory(inline));
+    await inline.close();
+  });
+
+  it('gives the bits of copies in this thread with copies in theirs', async () => {
+    const module = (await import(built)) as { createLocalEngine: typeof createLocalEngine };
+    const apart = await module.createLocalEngine({ threads: 2 });
+    const inline = await createLocalEngine({ threads: 2, replicas: 2, inline: true });
+    expect(await trajectory(apart, 40)).toEqual(await trajectory(inline, 40));
+    await apart.close();
     await inline.close();
   });
 

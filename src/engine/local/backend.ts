@@ -10,7 +10,9 @@ import type {
   SampleRequest,
 } from '../types.js';
 import { saveAdapter } from './adapter.js';
-import type { Parameters } from './parameters.js';
+import { Board, sizesOf } from './board.js';
+import { tokensOfEach } from './divide.js';
+import { Parameters } from './parameters.js';
 import type { Prefix } from './prefixes.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
@@ -25,6 +27,8 @@ export interface BackendOptions extends SessionOptions {
 }
 
 const DEFAULT_SLOTS = 64;
+/** Sequences at once in each copy of a small model: its graphs are short, so that more of them pay. */
+const REPLICA_SLOTS = 128;
 const DEFAULT_CACHE_BYTES = 2 ** 30;
 
 export interface Opened {
@@ -40,11 +44,23 @@ export interface NamedTensor {
   data: Float32Array;
 }
 
+/** What it takes to make a copy of a model in another thread; its weights lie in `weights`. */
+export interface SharedModel extends Pick<Parameters, 'config' | 'adapter' | 'version'> {
+  weights: SharedArrayBuffer;
+  sizes: [name: string, length: number][];
+  options: OpenModelOptions;
+  tokensPerMicroBatch: number;
+}
+
 interface ModelEntry {
   kind: 'model';
   options: OpenModelOptions;
   training: Training;
   sampling: Sampling;
+  /** Where its weights are shown to copies of it; in a copy, where they come from. */
+  weights?: Board;
+  /** Of a copy: where it shows its gradients. */
+  gradients?: Board;
 }
 
 interface SamplerEntry {
@@ -56,6 +72,8 @@ interface SamplerEntry {
   options: OpenModelOptions;
   /** A snapshot owns its weights and graphs; a live sampler borrows the model's. */
   owned: boolean;
+  /** Where its weights are shown to copies of it. */
+  weights?: Board;
 }
 
 interface ContinuationEntry {
@@ -219,6 +237,78 @@ export class Backend {
     const { parameters } = this.#model(handle).training;
     parameters.lerpFrom(this.#model(other).training.parameters, keep);
     return parameters.version;
+  }
+
+  /** @throws HoneError for what has no weights to share */
+  #shown(handle: number): { entry: ModelEntry | SamplerEntry; parameters: Parameters } {
+    const entry = this.#entries.get(handle);
+    if (entry?.kind === 'sampler') return { entry, parameters: entry.sampling.parameters };
+    return { entry: this.#model(handle), parameters: this.#model(handle).training.parameters };
+  }
+
+  /** Weights of a model or snapshot for copies in other threads. */
+  async share(handle: number): Promise<SharedModel> {
+    const { entry, parameters } = this.#shown(handle);
+    const { config, adapter, arrays, version } = parameters;
+    const { options } = entry;
+    await this.showWeights(handle);
+    return {
+      ...{ config, adapter, version, options, sizes: sizesOf(arrays) },
+      weights: (entry.weights as Board).memory,
+      tokensPerMicroBatch: options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(config),
+    };
+  }
+
+  async showWeights(handle: number): Promise<void> {
+    const { entry, parameters } = this.#shown(handle);
+    entry.weights ??= Board.for(parameters.arrays);
+    entry.weights.write(parameters.arrays);
+  }
+
+  /** One of `size` copies of a model, which divide its memory for caches and micro-batches between them. */
+  async replica(shared: SharedModel, size: number): Promise<{ handle: number; gradients: SharedArrayBuffer }> {
+    const { config, adapter, version, sizes } = shared;
+    const parameters = await Parameters.of(
+      config,
+      new Map(sizes.map(([name, length]) => [name, new Float32Array(length)])),
+      adapter,
+    );
+    const weights = new Board(shared.weights, sizes);
+    parameters.take(weights, version);
+    const { handle } = this.#opened(
+      {
+        ...shared.options,
+        samplingSlots: Math.ceil((shared.options.samplingSlots ?? size * REPLICA_SLOTS) / size),
+        cacheBytes: Math.floor((shared.options.cacheBytes ?? DEFAULT_CACHE_BYTES) / size),
+        tokensPerMicroBatch: tokensOfEach(shared.tokensPerMicroBatch, size),
+      },
+      parameters,
+    );
+    const gradients = Board.for(parameters.trained());
+    Object.assign(this.#model(handle), { weights, gradients });
+    return { handle, gradients: gradients.memory };
+  }
+
+  /** Brings a copy up to the weights shown. */
+  async takeWeights(handle: number, version: number): Promise<void> {
+    const { training, sampling, weights } = this.#model(handle);
+    if (!weights) throw new Error('takeWeights() of a model that is no copy');
+    training.parameters.take(weights, version);
+    sampling.dropOutdated();
+  }
+
+  /** Shows a copy's gradients to its model, and starts them anew. */
+  async showGradients(handle: number): Promise<void> {
+    const { training, gradients } = this.#model(handle);
+    gradients?.write(training.gradients());
+    training.zeroGrad();
+  }
+
+  /** Adds the gradients that copies show, in this order. */
+  async addGradients(handle: number, shown: SharedArrayBuffer[]): Promise<void> {
+    const { training } = this.#model(handle);
+    const sizes = sizesOf(training.parameters.trained());
+    await training.addGradients(shown.map((memory) => new Board(memory, sizes)));
   }
 
   async save(handle: number, folder: string): Promise<void> {

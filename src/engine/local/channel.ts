@@ -6,7 +6,7 @@ import type { SamplingHooks } from './sampling.js';
 
 /** Methods of the backend that a channel can call; `sample` gets its hooks from the channel. */
 export type Method = keyof Backend;
-type Args<M extends Method> = M extends 'sample'
+export type Args<M extends Method> = M extends 'sample'
   ? [handle: number, requests: Parameters<Backend['sample']>[1], keep: boolean]
   : Parameters<Backend[M]>;
 

@@ -1,11 +1,19 @@
 import type { Engine, EngineCapabilities, OpenModelOptions } from '../types.js';
 import { defaultThreads, InlineChannel, WorkerChannel, type Channel } from './channel.js';
+import type { BackendOptions } from './backend.js';
 import { LocalModel } from './model.js';
+import { ReplicaPool } from './replicas.js';
 import { loadOrt, type SessionOptions } from './session.js';
 
 export interface LocalEngineOptions {
   /** Threads of the native kernels; default: what the machine runs at once. */
   threads?: number;
+  /**
+   * Small models (up to 8 million parameters) train and sample as so many copies in worker threads, which share
+   * `threads`; 1: no copies. Default: one for each thread, at most 8; inline none. Results depend on the number by
+   * rounding alone.
+   */
+  replicas?: number;
   /** Run in the caller's thread instead of a worker: for tests and debugging. */
   inline?: boolean;
   /** See SessionOptions; `plain` is the slower, documented path. */
@@ -15,6 +23,7 @@ export interface LocalEngineOptions {
 }
 
 const SESSION_BYTES = 2 * 2 ** 30;
+const MOST_REPLICAS = 8;
 
 const CAPABILITIES: EngineCapabilities = {
   fullFineTuning: true,
@@ -35,14 +44,19 @@ export class LocalEngine implements Engine {
   readonly name = 'local';
   readonly capabilities = CAPABILITIES;
 
-  constructor(private readonly channel: Channel) {}
+  constructor(
+    private readonly channel: Channel,
+    private readonly pool?: ReplicaPool,
+  ) {}
 
   async openModel(options: OpenModelOptions): Promise<LocalModel> {
-    return new LocalModel(this.channel, await this.channel.call('open', [options]), options.role ?? 'policy');
+    const opened = await this.channel.call('open', [options]);
+    return new LocalModel(this.channel, opened, options.role ?? 'policy', this.pool);
   }
 
-  close(): Promise<void> {
-    return this.channel.close();
+  async close(): Promise<void> {
+    await this.pool?.close();
+    await this.channel.close();
   }
 }
 
@@ -57,5 +71,9 @@ export async function createLocalEngine(options: LocalEngineOptions = {}): Promi
     outputs: options.outputs ?? ('in-place' as const),
     sessionBytes: options.sessionBytes ?? SESSION_BYTES,
   };
-  return new LocalEngine(options.inline ? new InlineChannel(backend) : new WorkerChannel(backend));
+  const open = (share: BackendOptions): Channel =>
+    options.inline ? new InlineChannel(share) : new WorkerChannel(share);
+  const replicas = options.replicas ?? (options.inline ? 1 : Math.min(backend.threads, MOST_REPLICAS));
+  const each = { ...backend, threads: Math.max(1, Math.floor(backend.threads / replicas)) };
+  return new LocalEngine(open(backend), replicas > 1 ? new ReplicaPool(replicas, () => open(each)) : undefined);
 }

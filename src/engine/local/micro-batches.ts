@@ -29,7 +29,7 @@ export function defaultTokensPerMicroBatch(config: ModelConfig): number {
 }
 
 /** What one more run costs besides its padded tokens, in tokens: session overhead on small models. */
-const RUN_COST = 64;
+export const RUN_COST = 64;
 
 /** Padded length for a sequence: steps of 16 up to 128, then of about an eighth, so that few graphs serve all lengths. */
 export function bucketLength(length: number): number {

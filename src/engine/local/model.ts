@@ -18,7 +18,9 @@ import type {
 } from '../types.js';
 import type { Opened } from './backend.js';
 import type { Channel } from './channel.js';
-import { planMicroBatches } from './micro-batches.js';
+import { divideSequences } from './divide.js';
+import { planMicroBatches, type MicroBatch } from './micro-batches.js';
+import { REPLICA_PARAMETERS, Replicas, together, type Lane, type ReplicaPool } from './replicas.js';
 import { LocalSampler, type Enqueue } from './sampler.js';
 import { emptyOutputs, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
 
@@ -67,6 +69,27 @@ function checkNeeds({ name, needs }: Loss, role: ModelRole): void {
     });
 }
 
+/** Rows of some of the sequences. */
+function rowsOf<T>(rows: readonly T[], members: readonly number[]): T[] {
+  return members.map((member) => rows[member] as T);
+}
+
+function coefficientsFor({ dLogprobs, dEntropy, dValues }: Coefficients, members: readonly number[]): Coefficients {
+  return {
+    dLogprobs: dLogprobs.length > 0 ? rowsOf(dLogprobs, members) : [],
+    ...(dEntropy ? { dEntropy: rowsOf(dEntropy, members) } : {}),
+    ...(dValues ? { dValues: rowsOf(dValues, members) } : {}),
+  };
+}
+
+/** What one worker does of a pass over many sequences. */
+interface Share {
+  lane: Lane;
+  batches: readonly MicroBatch[];
+  /** All sequences of its batches, ascending. */
+  members: readonly number[];
+}
+
 /** Puts the outputs of some of the sequences in their places. */
 function placeOutputs(into: TokenOutputs, out: TokenOutputs, members: readonly number[]): void {
   const place = (to: Float32Array[] | undefined, from: Float32Array[] | undefined): void =>
@@ -87,14 +110,25 @@ export class LocalModel implements TrainableModel {
   #version: number;
   #tail: Promise<unknown> = Promise.resolve();
   readonly #spent = { forward: 0, backward: 0, optimizer: 0 };
+  readonly #replicas: Replicas | undefined;
+  /** Adapters share its weights: it does not train any more. */
+  #isBase = false;
 
   constructor(
     private readonly channel: Channel,
     private readonly opened: Opened,
     readonly role: ModelRole,
+    /** Where copies of small models go. */
+    private readonly pool?: ReplicaPool,
   ) {
     this.info = opened.info;
     this.#version = opened.version;
+    this.#replicas = this.#replicasOf(opened.handle);
+  }
+
+  #replicasOf(handle: number): Replicas | undefined {
+    if (!this.pool || this.info.parameters > REPLICA_PARAMETERS) return undefined;
+    return new Replicas(this.pool, { channel: this.channel, handle });
   }
 
   get weightsVersion(): number {
@@ -129,10 +163,32 @@ export class LocalModel implements TrainableModel {
     return this.#enqueue(() => this.#forward(sequencesOf(data), options.entropy ?? false, temperature));
   }
 
-  #forward(sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
-    return this.#timed('forward', () =>
-      this.channel.call('forward', [this.opened.handle, sequences, entropy, temperature]),
-    );
+  /** Who does what of a pass: this model's worker all of it, or copies their shares side by side where that is faster. */
+  async #shares(sequences: readonly Sequence[], train: boolean): Promise<Share[]> {
+    const lengths = sequences.map(({ input }) => input.length);
+    const { tokensPerMicroBatch, handle } = this.opened;
+    const replicas = train && this.#isBase ? undefined : this.#replicas;
+    const divided = replicas && divideSequences(lengths, tokensPerMicroBatch, replicas.size);
+    if (!divided) {
+      const batches = planMicroBatches(lengths, tokensPerMicroBatch);
+      return [{ lane: { channel: this.channel, handle }, batches, members: sequences.map((_, i) => i) }];
+    }
+    const lanes = await (train ? replicas.toTrain(this.#version) : replicas.upToDate(this.#version));
+    return divided.map((batches, i) => {
+      const members = batches.flatMap((batch) => batch.members).sort((a, b) => a - b);
+      return { lane: lanes[i] as Lane, batches, members };
+    });
+  }
+
+  async #forward(sequences: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+    const outputs = emptyOutputs(sequences, { entropy, critic: this.role === 'critic' });
+    const shares = await this.#shares(sequences, false);
+    const work = shares.map(async ({ lane: { channel, handle }, members }) => {
+      const part = rowsOf(sequences, members);
+      placeOutputs(outputs, await channel.call('forward', [handle, part, entropy, temperature]), members);
+    });
+    await this.#timed('forward', () => together(work));
+    return outputs;
   }
 
   /**
@@ -172,11 +228,17 @@ export class LocalModel implements TrainableModel {
     loss: Loss,
     temperature: number,
   ): Promise<ForwardBackwardResult> {
-    const nothing = this.#empty(sequences, loss);
-    const coefficients = coefficientsOf(loss, loss.fn(nothing, data), sequences, this.role);
-    const { forwardSeconds = 0, ...outputs } = await this.#timed('backward', () =>
-      this.channel.call('backward', [this.opened.handle, sequences, coefficients, temperature]),
-    );
+    const outputs = this.#empty(sequences, loss);
+    const coefficients = coefficientsOf(loss, loss.fn(outputs, data), sequences, this.role);
+    const shares = await this.#shares(sequences, true);
+    const work = shares.map(async ({ lane: { channel, handle }, members }) => {
+      const part = [rowsOf(sequences, members), coefficientsFor(coefficients, members)] as const;
+      const { forwardSeconds = 0, ...out } = await channel.call('backward', [handle, ...part, temperature]);
+      placeOutputs(outputs, out, members);
+      return forwardSeconds;
+    });
+    const forward = await this.#timed('backward', () => together(work));
+    const forwardSeconds = forward.reduce((sum, seconds) => sum + seconds, 0) / shares.length;
     this.#spent.forward += forwardSeconds;
     this.#spent.backward -= forwardSeconds;
     const { lossSum, metrics } = loss.fn(outputs, data);
@@ -191,23 +253,31 @@ export class LocalModel implements TrainableModel {
     temperature: number,
   ): Promise<ForwardBackwardResult> {
     const entropy = loss.needs.entropy ?? false;
-    const lengths = sequences.map(({ input }) => input.length);
     const outputs = this.#empty(sequences, loss);
-    const results: LossResult[] = [];
-    for (const { T, B, members } of planMicroBatches(lengths, this.opened.tokensPerMicroBatch)) {
-      const part = members.map((member) => sequences[member] as Sequence);
-      const out = await this.#timed('forward', () =>
-        this.channel.call('hold', [this.opened.handle, part, { T, B }, entropy, temperature]),
-      );
-      const result = loss.fn(
-        out,
-        members.map((member) => data[member] as Datum),
-      );
+    const shares = await this.#shares(sequences, true);
+    const spent = { forward: 0, backward: 0 };
+    const oneBatch = async ({ channel, handle }: Lane, { T, B, members }: MicroBatch): Promise<LossResult> => {
+      const part = rowsOf(sequences, members);
+      const started = performance.now();
+      const out = await channel.call('hold', [handle, part, { T, B }, entropy, temperature]);
+      const held = performance.now();
+      const result = loss.fn(out, rowsOf(data, members));
       const coefficients = coefficientsOf(loss, result, part, this.role);
-      await this.#timed('backward', () => this.channel.call('backwardHeld', [this.opened.handle, coefficients]));
-      results.push(result);
+      const computed = performance.now();
+      await channel.call('backwardHeld', [handle, coefficients]);
+      spent.forward += (held - started) / 1000;
+      spent.backward += (performance.now() - computed) / 1000;
       placeOutputs(outputs, out, members);
-    }
+      return result;
+    };
+    const work = shares.map(async ({ lane, batches }) => {
+      const results: LossResult[] = [];
+      for (const batch of batches) results.push(await oneBatch(lane, batch));
+      return results;
+    });
+    const results = (await together(work)).flat();
+    this.#spent.forward += spent.forward / shares.length;
+    this.#spent.backward += spent.backward / shares.length;
     const lossSum = results.reduce((sum, result) => sum + result.lossSum, 0);
     return { outputs, lossSum, metrics: mergeMetrics(results.map(({ metrics }) => metrics)) };
   }
@@ -215,48 +285,66 @@ export class LocalModel implements TrainableModel {
   async optimStep(step: OptimStep): Promise<OptimResult> {
     checkStep(step);
     return this.#enqueue(async () => {
-      const { result, version } = await this.#timed('optimizer', () =>
-        this.channel.call('optimStep', [this.opened.handle, step]),
-      );
+      const { result, version } = await this.#timed('optimizer', async () => {
+        await this.#replicas?.collect();
+        return this.channel.call('optimStep', [this.opened.handle, step]);
+      });
       this.#version = version;
       return result;
     });
   }
 
   zeroGrad(): Promise<void> {
-    return this.#enqueue(() => this.channel.call('zeroGrad', [this.opened.handle]));
+    return this.#enqueue(async () => {
+      await this.#replicas?.discard();
+      await this.channel.call('zeroGrad', [this.opened.handle]);
+    });
   }
 
   resetOptimizer(): Promise<void> {
     return this.#enqueue(() => this.channel.call('resetOptimizer', [this.opened.handle]));
   }
 
-  async #sampler(method: 'snapshot' | 'liveSampler', enqueue: Enqueue): Promise<LocalSampler> {
+  async snapshot(): Promise<LocalSampler> {
     return this.#enqueue(async () => {
-      const { handle, version } = await this.channel.call(method, [this.opened.handle]);
-      return new LocalSampler(this.channel, handle, version, this.info.maxContext, enqueue);
+      const { handle, version } = await this.channel.call('snapshot', [this.opened.handle]);
+      const replicas = this.#replicasOf(handle);
+      const copies = replicas && { size: replicas.size, samplers: () => replicas.samplers(version) };
+      const lane = { channel: this.channel, handle };
+      return new LocalSampler(
+        lane,
+        version,
+        this.info.maxContext,
+        (task) => task(),
+        copies,
+        () => replicas?.dispose(),
+      );
     });
   }
 
-  snapshot(): Promise<LocalSampler> {
-    return this.#sampler('snapshot', (task) => task());
-  }
-
-  liveSampler(): Promise<LocalSampler> {
-    return this.#sampler('liveSampler', this.#enqueue);
+  async liveSampler(): Promise<LocalSampler> {
+    return this.#enqueue(async () => {
+      const { handle, version } = await this.channel.call('liveSampler', [this.opened.handle]);
+      const replicas = this.#replicas;
+      // After an update it is this model's own worker that refuses.
+      const samplers = async () => (version === this.#version ? replicas?.samplers(version) : undefined);
+      const copies = replicas && { size: replicas.size, samplers };
+      return new LocalSampler({ channel: this.channel, handle }, version, this.info.maxContext, this.#enqueue, copies);
+    });
   }
 
   async cloneFrozen(options: { merged?: boolean } = {}): Promise<LocalModel> {
     return this.#enqueue(async () => {
       const opened = await this.channel.call('clone', [this.opened.handle, options.merged ?? false]);
-      return new LocalModel(this.channel, opened, this.role);
+      return new LocalModel(this.channel, opened, this.role, this.pool);
     });
   }
 
   async withAdapter(source: AdapterSource): Promise<LocalModel> {
     return this.#enqueue(async () => {
       const opened = await this.channel.call('withAdapter', [this.opened.handle, source]);
-      return new LocalModel(this.channel, opened, this.role);
+      this.#isBase = true;
+      return new LocalModel(this.channel, opened, this.role, this.pool);
     });
   }
 
@@ -293,6 +381,7 @@ export class LocalModel implements TrainableModel {
   load(folder: string): Promise<void> {
     return this.#enqueue(async () => {
       this.#version = await this.channel.call('load', [this.opened.handle, folder]);
+      await this.#replicas?.discard();
     });
   }
 
@@ -313,11 +402,17 @@ export class LocalModel implements TrainableModel {
   }
 
   async tensors(what: 'weights' | 'gradients'): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
-    const list = await this.#enqueue(() => this.channel.call('tensors', [this.opened.handle, what]));
+    const list = await this.#enqueue(async () => {
+      if (what === 'gradients') await this.#replicas?.collect();
+      return this.channel.call('tensors', [this.opened.handle, what]);
+    });
     return new Map(list.map(({ name, shape, data }) => [name, { shape, data }]));
   }
 
   dispose(): Promise<void> {
-    return this.#enqueue(() => this.channel.call('dispose', [this.opened.handle]));
+    return this.#enqueue(async () => {
+      await this.#replicas?.dispose();
+      await this.channel.call('dispose', [this.opened.handle]);
+    });
   }
 }

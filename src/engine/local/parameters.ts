@@ -11,6 +11,7 @@ import {
 } from '../../model/index.js';
 import type { AdapterSource } from '../types.js';
 import { newAdapter, loadAdapter, type Adapter } from './adapter.js';
+import type { Board } from './board.js';
 import { sizeOf } from './graph/values.js';
 import { loraA, loraB, type GraphModel } from './llama/weights.js';
 import { loadOrt, tensorOf, type Tensor } from './session.js';
@@ -123,6 +124,11 @@ export class Parameters implements GraphModel {
     return Parameters.#over(config, await readTensors(path, llamaTensorShapes(config)));
   }
 
+  /** Over arrays of the model's names and sizes. */
+  static of(config: ModelConfig, arrays: Arrays, adapter: Adapter | undefined): Promise<Parameters> {
+    return Parameters.#over(config, arrays, adapter);
+  }
+
   /** A model with an adapter to train, over the same weights; these may not change from now on. */
   async withAdapter(source: AdapterSource): Promise<Parameters> {
     if (this.adapter) {
@@ -229,6 +235,12 @@ export class Parameters implements GraphModel {
       else
         for (let i = 0; i < mine.length; i++) mine[i] = keep * (mine[i] as number) + (1 - keep) * (other[i] as number);
     }
+  }
+
+  /** Weights that are another model's at this version, which go back to it and are nobody's own here. */
+  take(weights: Board, version: number): void {
+    weights.read(this.arrays);
+    this.version = version;
   }
 
   set(arrays: Arrays): void {

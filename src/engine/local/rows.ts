@@ -26,6 +26,12 @@ export function replyLimit({ promptTokens, params }: SampleRequest, request: num
   return Math.min(params.maxTokens, room);
 }
 
+/** A request, or some of its samples: attempt i of the whole draws what it draws, wherever it runs. */
+export interface RowSource extends SampleRequest {
+  /** Default 0. */
+  firstSample?: number;
+}
+
 /** One sequence being generated. */
 export class Row implements Extent {
   readonly tokens: number[] = [];
@@ -39,11 +45,11 @@ export class Row implements Extent {
   constructor(
     readonly request: number,
     readonly sample: number,
-    readonly source: SampleRequest,
+    readonly source: RowSource,
     private readonly limit: number,
     vocabulary: Vocabulary,
   ) {
-    this.#random = new RandomStream(source.params.seed, 'sample', sample);
+    this.#random = new RandomStream(source.params.seed, 'sample', (source.firstSample ?? 0) + sample);
     this.#stop = new StopWatch(source.params.stop, vocabulary);
   }
 
@@ -115,7 +121,7 @@ export class RowQueue {
   #fresh: number;
 
   constructor(
-    private readonly requests: readonly SampleRequest[],
+    private readonly requests: readonly RowSource[],
     private readonly maxContext: number,
     private readonly vocabulary: Vocabulary,
   ) {

@@ -1,7 +1,8 @@
 import { HoneError } from '../../core/index.js';
 import type { Continuation, Sample, SampleOptions, SampleParams, Sampler, SampleRequest } from '../types.js';
-import type { Channel } from './channel.js';
-import type { SamplingStats } from './sampling.js';
+import { divideRequests, type PartOfRequest } from './divide.js';
+import { together, type Lane } from './replicas.js';
+import type { SamplingHooks, SamplingStats } from './sampling.js';
 
 /** Runs a task after everything that was asked of the same model before. */
 export type Enqueue = <T>(task: () => Promise<T>) => Promise<T>;
@@ -29,12 +30,31 @@ function eachOf(tell: NonNullable<SampleOptions['onToken']>): (drawn: Int32Array
   };
 }
 
+/** Samplers over copies of the weights, for calls that divide. */
+export interface Copies {
+  size: number;
+  /** Undefined where they may not be used any more. */
+  samplers(): Promise<readonly Lane[] | undefined>;
+}
+
+/** Progress of a call as its parts tell of theirs. */
+function progressOver(parts: number, total: number, tell: SamplingHooks['progress']) {
+  const done = new Array<number>(parts).fill(0);
+  const tokens = new Array<number>(parts).fill(0);
+  const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
+  return (part: number): SamplingHooks['progress'] =>
+    (partDone, _, partTokens) => {
+      [done[part], tokens[part]] = [partDone, partTokens];
+      tell(sum(done), total, sum(tokens));
+    };
+}
+
 /** What samplers and continuations have in common: a handle that prompts are given to. */
 class Handle {
   constructor(
-    protected readonly channel: Channel,
-    protected readonly handle: number,
+    protected readonly lane: Lane,
     protected readonly enqueue: Enqueue,
+    private copies?: Copies,
   ) {}
 
   async sample(promptTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]> {
@@ -44,51 +64,101 @@ class Handle {
 
   async sampleBatch(requests: readonly SampleRequest[], options: SampleOptions = {}): Promise<Sample[][]> {
     for (const { params } of requests) check(params);
-    return this.enqueue(() =>
-      this.channel.call('sample', [this.handle, requests.slice(), options.keepCache ?? false], {
-        aborted: () => options.signal?.aborted ?? false,
-        progress: (done, total, tokens) => options.onProgress?.(done, total, tokens),
-        ...(options.onToken ? { drawn: eachOf(options.onToken) } : {}),
-      }),
-    );
+    const { onToken } = options;
+    const hooks: SamplingHooks = {
+      aborted: () => options.signal?.aborted ?? false,
+      progress: (done, total, tokens) => options.onProgress?.(done, total, tokens),
+      ...(onToken ? { drawn: eachOf(onToken) } : {}),
+    };
+    return this.enqueue(async () => {
+      // What is kept for continuations has to be in one place.
+      const parts = this.copies && !options.keepCache && divideRequests(requests, this.copies.size);
+      const samplers = parts && (await this.copies?.samplers());
+      if (samplers) return this.#sideBySide(requests, parts, samplers, hooks);
+      const { channel, handle } = this.lane;
+      return channel.call('sample', [handle, requests.slice(), options.keepCache ?? false], hooks);
+    });
+  }
+
+  /** Each part of a call by a sampler of its own. */
+  async #sideBySide(
+    requests: readonly SampleRequest[],
+    parts: readonly (readonly PartOfRequest[])[],
+    samplers: readonly Lane[],
+    { aborted, progress, drawn }: SamplingHooks,
+  ): Promise<Sample[][]> {
+    const samples = requests.map(({ params }) => new Array<Sample>(params.n));
+    const total = samples.reduce((sum, { length }) => sum + length, 0);
+    const progressOf = progressOver(parts.length, total, progress);
+    const work = parts.map(async (part, i) => {
+      const { channel, handle } = samplers[i] as Lane;
+      const inWhole = (triples: Int32Array): Int32Array =>
+        triples.map((value, at) => {
+          const { request, firstSample } = part[triples[at - (at % 3)] as number] as PartOfRequest;
+          return [request, firstSample + value, value][at % 3] as number;
+        });
+      const hooks = {
+        aborted,
+        progress: progressOf(i),
+        ...(drawn ? { drawn: (t: Int32Array) => drawn(inWhole(t)) } : {}),
+      };
+      const found = await channel.call('sample', [handle, part.slice(), false], hooks);
+      found.forEach((some, j) => {
+        const { request, firstSample } = part[j] as PartOfRequest;
+        some.forEach((sample, k) => ((samples[request] as Sample[])[firstSample + k] = sample));
+      });
+    });
+    await together(work);
+    return samples;
   }
 
   async dispose(): Promise<void> {
-    await this.enqueue(() => this.channel.call('dispose', [this.handle]));
+    this.copies = undefined;
+    await this.enqueue(() => this.lane.channel.call('dispose', [this.lane.handle]));
   }
 }
 
 class LocalContinuation extends Handle implements Continuation {
   constructor(
-    channel: Channel,
-    handle: number,
+    lane: Lane,
     enqueue: Enqueue,
     readonly prefix: Int32Array,
   ) {
-    super(channel, handle, enqueue);
+    super(lane, enqueue);
   }
 }
 
 export class LocalSampler extends Handle implements Sampler {
   constructor(
-    channel: Channel,
-    handle: number,
+    lane: Lane,
     readonly weightsVersion: number,
     readonly maxContext: number,
     enqueue: Enqueue,
+    copies?: Copies,
+    /** Gives back what was made for this sampler alone. */
+    private readonly release: () => Promise<void> | undefined = () => undefined,
   ) {
-    super(channel, handle, enqueue);
+    super(lane, enqueue, copies);
   }
 
   async continueFrom(prefix: Int32Array): Promise<Continuation> {
     return this.enqueue(async () => {
-      const handle = await this.channel.call('continueFrom', [this.handle, prefix]);
-      return new LocalContinuation(this.channel, handle, this.enqueue, prefix.slice());
+      const { channel, handle } = this.lane;
+      const made = await channel.call('continueFrom', [handle, prefix]);
+      return new LocalContinuation({ channel, handle: made }, this.enqueue, prefix.slice());
     });
   }
 
-  /** Beyond the common interface: what reading and caching have cost since the weights were opened or copied. */
+  override async dispose(): Promise<void> {
+    await this.release();
+    await super.dispose();
+  }
+
+  /**
+   * Beyond the common interface: what reading and caching have cost since the weights were opened or copied, in the
+   * model's own worker.
+   */
   stats(): Promise<SamplingStats> {
-    return this.enqueue(() => this.channel.call('samplingStats', [this.handle]));
+    return this.enqueue(() => this.lane.channel.call('samplingStats', [this.lane.handle]));
   }
 }

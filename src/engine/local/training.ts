@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { HoneError } from '../../core/index.js';
 import { type ModelConfig, readTensors } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
+import type { Board } from './board.js';
 import { Body, type HeldBatch } from './body.js';
 import { Head, type HeadRow } from './head.js';
 import type { BatchShape } from './llama/layer-graph.js';
@@ -107,6 +108,12 @@ export class Training {
   gradients(): Arrays {
     if (!this.#gradients) return zerosLike(this.parameters.trained());
     return new Map(Object.entries(this.#gradients).map(([name, tensor]) => [name, tensor.data as Float32Array]));
+  }
+
+  /** Adds what copies of the model have gathered. */
+  async addGradients(gathered: readonly Board[]): Promise<void> {
+    await this.#gradientTensors();
+    for (const board of gathered) board.addTo(this.gradients());
   }
 
   /** Made on first use: a model that is never trained has no gradients to hold. */
