@@ -13,7 +13,7 @@ const open = (engine: Engine): Promise<TrainableModel> =>
 
 const tokens = (count: number, from: number): Int32Array =>
   Int32Array.from({ length: count }, (_, t) => 2 + ((from * 7 + t * 5) % 30));
-const DATA: Datum[] = Array.from({ length: 24 }, (_, i) => {
+const DATA: Datum[] = Array.from({ length: 60 }, (_, i) => {
   const all = tokens(11 + ((i * 13) % 30), i);
   return { input: all.slice(0, -1), target: all.slice(1), vectors: {} };
 });
