@@ -15,6 +15,7 @@ const AT_ONCE = 2;
 const LIMIT_SECONDS = 180;
 const PROBLEMS = '300';
 const SAMPLES = '4';
+const SEED_AND_THREADS = ['--seed', '1000', '--threads', '1'];
 
 const taskArguments = ({ taskOptions }: Start): string[] => taskOptions.flatMap((option) => ['--task-option', option]);
 
@@ -44,7 +45,7 @@ async function evaluate(ctx: CheckContext, start: Start, name: string): Promise<
   if (existsSync(path.join(ctx.scratch, out))) return;
   const how = ['--n', PROBLEMS, '--k', SAMPLES, '--temperature', '1', '--max-tokens', String(start.maxTokens)];
   await mustRun(
-    ['eval', start.task, ...taskArguments(start), '--model', name, ...how, '--seed', '1000', '--out', out],
+    ['eval', start.task, ...taskArguments(start), '--model', name, ...how, ...SEED_AND_THREADS, '--out', out],
     {
       cwd: ctx.scratch,
     },
