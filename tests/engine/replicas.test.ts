@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Datum, Engine, Loss, SampleRequest, TrainableModel } from '../../src/engine/index.js';
+import type { Datum, Engine, Loss, OpenModelOptions, SampleRequest, TrainableModel } from '../../src/engine/index.js';
 import { divideRequests, divideSequences } from '../../src/engine/local/divide.js';
 import { createLocalEngine, type LocalEngineOptions } from '../../src/engine/local/index.js';
 
@@ -8,8 +8,10 @@ const CONFIG = {
   ...{ num_key_value_heads: 1, intermediate_size: 48, rms_norm_eps: 1e-5, max_position_embeddings: 128 },
   ...{ rope_theta: 10000, tie_word_embeddings: true, hidden_act: 'silu', eos_token_id: 1 },
 };
-const open = (engine: Engine): Promise<TrainableModel> =>
-  engine.openModel({ source: { kind: 'random', config: CONFIG, seed: 4, initStd: 0.3 }, tokensPerMicroBatch: 128 });
+const open = (engine: Engine, more: Partial<OpenModelOptions> = {}): Promise<TrainableModel> => {
+  const source = { kind: 'random', config: CONFIG, seed: 4, initStd: 0.3 } as const;
+  return engine.openModel({ source, tokensPerMicroBatch: 128, ...more });
+};
 
 const tokens = (count: number, from: number): Int32Array =>
   Int32Array.from({ length: count }, (_, t) => 2 + ((from * 7 + t * 5) % 30));
@@ -34,11 +36,31 @@ const linear: Loss = {
   linear: true,
   fn: ({ logprobs }) => ({ lossSum: 0, dLogprobs: logprobs.map((row) => row.map(() => -0.1)), metrics: {} }),
 };
+const values: Loss = {
+  name: 'values',
+  needs: { values: true },
+  fn: (out) => ({
+    lossSum: 0,
+    dValues: (out.values ?? []).map((row) => row.map((value) => value - 1)),
+    metrics: {},
+  }),
+};
 const STEP = { lr: 1e-2, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0, gradClipNorm: 1 };
 const REQUESTS: SampleRequest[] = Array.from({ length: 12 }, (_, i) => ({
   promptTokens: tokens(3 + (i % 4), i),
   params: { n: 4, maxTokens: 12, temperature: 1, seed: i },
 }));
+
+/** The largest difference of any gradient, over the largest entry of its tensor. */
+async function worstGradient(mine: TrainableModel, its: TrainableModel): Promise<number> {
+  const expected = await its.tensors('gradients');
+  const found = await mine.tensors('gradients');
+  expect([...found.keys()]).toEqual([...expected.keys()]);
+  return [...found].reduce((worst, [name, { data }]) => {
+    const other = expected.get(name)?.data as Float32Array;
+    return Math.max(worst, close(data, other) / Math.max(...other.map(Math.abs), 1e-20));
+  }, 0);
+}
 
 const close = (a: Float32Array, b: Float32Array): number =>
   a.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (b[i] as number))), a.length === b.length ? 0 : NaN);
@@ -73,14 +95,25 @@ describe('a small model as two copies', () => {
     mine.outputs.logprobs.forEach((row, i) =>
       expect(close(row, its.outputs.logprobs[i] as Float32Array)).toBeLessThan(1e-5),
     );
-    const expected = await one.tensors('gradients');
-    for (const [name, { data }] of await two.tensors('gradients')) {
-      const other = expected.get(name)?.data as Float32Array;
-      const size = Math.max(...other.map(Math.abs));
-      expect(close(data, other) / size, name).toBeLessThan(1e-4);
-    }
+    expect(await worstGradient(two, one)).toBeLessThan(1e-4);
     await two.zeroGrad();
     await one.zeroGrad();
+  });
+
+  const adapter = { kind: 'random', rank: 2, alpha: 4, seed: 1 } as const;
+  it.each([
+    ['an adapter', { adapter }, curved],
+    ['a critic', { role: 'critic' }, values],
+  ] as const)('trains %s as one does, over two updates', async (_, more, loss) => {
+    const models = await Promise.all(engines.slice(0, 2).map((engine) => open(engine, more)));
+    const [mine, its] = models as [TrainableModel, TrainableModel];
+    for (const model of models) {
+      await model.forwardBackward(DATA, loss);
+      await model.optimStep(STEP);
+      await model.forwardBackward(DATA, loss);
+    }
+    expect(await worstGradient(mine, its)).toBeLessThan(1e-3);
+    for (const model of models) await model.dispose();
   });
 
   it('forgets the gradients of all copies', async () => {
