@@ -7,6 +7,8 @@ const request = (n: number, tokens = 4) => ({
   params: { n, maxTokens: 8, temperature: 1, seed: 1 },
 });
 
+const CACHE = { positions: 1e6, maxContext: 64 };
+
 describe('dividing sequences over workers', () => {
   it('gives every sequence to one worker, in runs within the budget of each', () => {
     const lengths = Array.from({ length: 90 }, (_, i) => 20 + ((i * 37) % 120));
@@ -40,7 +42,7 @@ describe('dividing sequences over workers', () => {
 
 describe('dividing the requests of a call', () => {
   it('sends many requests whole, neighbours to different workers', () => {
-    const parts = divideRequests(new Array(20).fill(request(4)), 2);
+    const parts = divideRequests(new Array(20).fill(request(4)), 2, CACHE);
     expect(parts?.map((part) => part.map((some) => some.request))).toEqual([
       Array.from({ length: 10 }, (_, i) => 2 * i),
       Array.from({ length: 10 }, (_, i) => 2 * i + 1),
@@ -53,6 +55,7 @@ describe('dividing the requests of a call', () => {
     const parts = divideRequests(
       counts.map((n) => request(n)),
       3,
+      CACHE,
     );
     const seen = parts?.flatMap((part) =>
       part.flatMap(({ request, firstSample, params }) =>
@@ -65,7 +68,13 @@ describe('dividing the requests of a call', () => {
   });
 
   it('leaves a small call to one worker', () => {
-    expect(divideRequests([request(31)], 2)).toBeUndefined();
-    expect(divideRequests([request(32)], 2)).toBeDefined();
+    expect(divideRequests([request(31)], 2, CACHE)).toBeUndefined();
+    expect(divideRequests([request(32)], 2, CACHE)).toBeDefined();
+  });
+
+  it('leaves sequences that a part of the cache cannot hold to one worker', () => {
+    const long = { ...request(32), params: { ...request(32).params, maxTokens: 1e6 } };
+    expect(divideRequests([long], 2, { positions: 128, maxContext: 64 })).toBeDefined();
+    expect(divideRequests([long], 2, { positions: 127, maxContext: 64 })).toBeUndefined();
   });
 });

@@ -21,7 +21,12 @@ describe('calls on local models', () => {
   it('copy the weights that the other model had when the copy was asked for', async () => {
     const { channel, calls } = recordingChannel();
     const [anchor, policy] = [1, 2].map(
-      (handle) => new LocalModel(channel, { handle, info: INFO, version: 0, tokensPerMicroBatch: 64 }, 'policy'),
+      (handle) =>
+        new LocalModel(
+          channel,
+          { handle, info: INFO, version: 0, tokensPerMicroBatch: 64, cachePositions: 1024 },
+          'policy',
+        ),
     );
     const busy = anchor?.zeroGrad();
     const copied = anchor?.copyFrom(policy as LocalModel);
@@ -31,7 +36,11 @@ describe('calls on local models', () => {
 
   it('refuse what would make weights or logprobs of NaN, naming the option', async () => {
     const { channel, calls } = recordingChannel();
-    const model = new LocalModel(channel, { handle: 1, info: INFO, version: 0, tokensPerMicroBatch: 64 }, 'policy');
+    const model = new LocalModel(
+      channel,
+      { handle: 1, info: INFO, version: 0, tokensPerMicroBatch: 64, cachePositions: 1024 },
+      'policy',
+    );
     await expect(model.optimStep({ ...STEP, beta2: 1 })).rejects.toThrow('optimizer.beta2');
     await expect(model.forward([], { temperature: 0 })).rejects.toThrow('temperature');
     expect(calls).toEqual([]);

@@ -82,7 +82,7 @@ describe('a small model as two copies', () => {
   it('is given work that divides', () => {
     const lengths = DATA.map(({ input }) => input.length);
     expect(divideSequences(lengths, 128, 2)).toHaveLength(2);
-    expect(divideRequests(REQUESTS, 2)).toHaveLength(2);
+    expect(divideRequests(REQUESTS, 2, { positions: 1e6, maxContext: 128 })).toHaveLength(2);
   });
 
   it.each([

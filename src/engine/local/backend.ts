@@ -12,6 +12,7 @@ import type {
 import { saveAdapter } from './adapter.js';
 import { Board, sizesOf } from './board.js';
 import { tokensOfEach } from './divide.js';
+import { positionBytes } from './kv-cache.js';
 import { Parameters } from './parameters.js';
 import type { Prefix } from './prefixes.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
@@ -36,6 +37,8 @@ export interface Opened {
   info: ModelInfo;
   version: number;
   tokensPerMicroBatch: number;
+  /** Tokens whose keys and values fit the cache budget. */
+  cachePositions: number;
 }
 
 export interface NamedTensor {
@@ -134,7 +137,8 @@ export class Backend {
       vocabSize: config.vocabSize,
       maxContext,
     };
-    return { handle, info, version: parameters.version, tokensPerMicroBatch };
+    const cachePositions = Math.floor((options.cacheBytes ?? DEFAULT_CACHE_BYTES) / positionBytes(config));
+    return { handle, info, version: parameters.version, tokensPerMicroBatch, cachePositions };
   }
 
   #sampling(parameters: Parameters, options: OpenModelOptions): Sampling {

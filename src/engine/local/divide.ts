@@ -1,5 +1,5 @@
 import type { SampleRequest } from '../types.js';
-import { planMicroBatches, RUN_COST, type MicroBatch } from './micro-batches.js';
+import { bucketLength, planMicroBatches, RUN_COST, type MicroBatch } from './micro-batches.js';
 
 /** One graph run of one thread should not be smaller: below this, overhead outweighs balance. */
 const LEAST_TOKENS = 256;
@@ -57,13 +57,31 @@ const WHOLE_REQUESTS = 4;
 /** Sequences for each worker from which it pays to divide a call: fewer read the weights twice for too little. */
 const LEAST_SEQUENCES = 16;
 
+/** The cache of the model whose sampling is divided, in tokens. */
+export interface CacheSize {
+  positions: number;
+  maxContext: number;
+}
+
+/** Whether the longest sequence has room in a worker's part of the cache. */
+function fits(requests: readonly SampleRequest[], { positions, maxContext }: CacheSize, workers: number): boolean {
+  return requests.every(({ promptTokens, params }) => {
+    const longest = Math.min(promptTokens.length + params.maxTokens, maxContext);
+    return bucketLength(longest) * workers <= positions;
+  });
+}
+
 /**
- * What each of several workers samples of a call, or undefined where there is too little to divide. Neighbours go to
- * different workers, since they may be alike in length. A pure function of its arguments.
+ * What each of several workers samples of a call, or undefined where there is too little to divide, or too little cache.
+ * Neighbours go to different workers, since they may be alike in length. A pure function of its arguments.
  */
-export function divideRequests(requests: readonly SampleRequest[], workers: number): PartOfRequest[][] | undefined {
+export function divideRequests(
+  requests: readonly SampleRequest[],
+  workers: number,
+  cache: CacheSize,
+): PartOfRequest[][] | undefined {
   const sequences = requests.reduce((sum, { params }) => sum + params.n, 0);
-  if (sequences < workers * LEAST_SEQUENCES) return undefined;
+  if (sequences < workers * LEAST_SEQUENCES || !fits(requests, cache, workers)) return undefined;
   const parts = Array.from({ length: workers }, (): PartOfRequest[] => []);
   if (requests.length >= workers * WHOLE_REQUESTS) {
     requests.forEach((source, request) => parts[request % workers]?.push({ ...source, request, firstSample: 0 }));

@@ -21,7 +21,7 @@ import type { Channel } from './channel.js';
 import { divideSequences } from './divide.js';
 import { planMicroBatches, type MicroBatch } from './micro-batches.js';
 import { REPLICA_PARAMETERS, Replicas, together, type Lane, type ReplicaPool } from './replicas.js';
-import { LocalSampler, type Enqueue } from './sampler.js';
+import { LocalSampler, type Copies, type Enqueue } from './sampler.js';
 import { emptyOutputs, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
 
 function sequencesOf(data: readonly Datum[]): Sequence[] {
@@ -305,11 +305,16 @@ export class LocalModel implements TrainableModel {
     return this.#enqueue(() => this.channel.call('resetOptimizer', [this.opened.handle]));
   }
 
+  #copiesOf(replicas: Replicas | undefined, samplers: Copies['samplers']): Copies | undefined {
+    const cache = { positions: this.opened.cachePositions, maxContext: this.info.maxContext };
+    return replicas && { size: replicas.size, cache, samplers };
+  }
+
   async snapshot(): Promise<LocalSampler> {
     return this.#enqueue(async () => {
       const { handle, version } = await this.channel.call('snapshot', [this.opened.handle]);
       const replicas = this.#replicasOf(handle);
-      const copies = replicas && { size: replicas.size, samplers: () => replicas.samplers(version) };
+      const copies = this.#copiesOf(replicas, async () => replicas?.samplers(version));
       const lane = { channel: this.channel, handle };
       return new LocalSampler(
         lane,
@@ -328,7 +333,7 @@ export class LocalModel implements TrainableModel {
       const replicas = this.#replicas;
       // After an update it is this model's own worker that refuses.
       const samplers = async () => (version === this.#version ? replicas?.samplers(version) : undefined);
-      const copies = replicas && { size: replicas.size, samplers };
+      const copies = this.#copiesOf(replicas, samplers);
       return new LocalSampler({ channel: this.channel, handle }, version, this.info.maxContext, this.#enqueue, copies);
     });
   }

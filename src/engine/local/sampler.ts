@@ -1,6 +1,6 @@
 import { HoneError } from '../../core/index.js';
 import type { Continuation, Sample, SampleOptions, SampleParams, Sampler, SampleRequest } from '../types.js';
-import { divideRequests, type PartOfRequest } from './divide.js';
+import { divideRequests, type CacheSize, type PartOfRequest } from './divide.js';
 import { together, type Lane } from './replicas.js';
 import type { SamplingHooks, SamplingStats } from './sampling.js';
 
@@ -33,6 +33,7 @@ function eachOf(tell: NonNullable<SampleOptions['onToken']>): (drawn: Int32Array
 /** Samplers over copies of the weights, for calls that divide. */
 export interface Copies {
   size: number;
+  cache: CacheSize;
   /** Undefined where they may not be used any more. */
   samplers(): Promise<readonly Lane[] | undefined>;
 }
@@ -54,7 +55,7 @@ class Handle {
   constructor(
     protected readonly lane: Lane,
     protected readonly enqueue: Enqueue,
-    private copies?: Copies,
+    protected copies?: Copies,
   ) {}
 
   async sample(promptTokens: Int32Array, params: SampleParams, options?: SampleOptions): Promise<Sample[]> {
@@ -72,7 +73,7 @@ class Handle {
     };
     return this.enqueue(async () => {
       // What is kept for continuations has to be in one place.
-      const parts = this.copies && !options.keepCache && divideRequests(requests, this.copies.size);
+      const parts = this.copies && !options.keepCache && divideRequests(requests, this.copies.size, this.copies.cache);
       const samplers = parts && (await this.copies?.samplers());
       if (samplers) return this.#sideBySide(requests, parts, samplers, hooks);
       const { channel, handle } = this.lane;
@@ -154,11 +155,16 @@ export class LocalSampler extends Handle implements Sampler {
     await super.dispose();
   }
 
-  /**
-   * Beyond the common interface: what reading and caching have cost since the weights were opened or copied, in the
-   * model's own worker.
-   */
+  /** Beyond the common interface: what reading and caching have cost since the weights were opened or copied, in all copies. */
   stats(): Promise<SamplingStats> {
-    return this.enqueue(() => this.lane.channel.call('samplingStats', [this.lane.handle]));
+    return this.enqueue(async () => {
+      const lanes = [this.lane, ...((await this.copies?.samplers()) ?? [])];
+      const all = await together(lanes.map(({ channel, handle }) => channel.call('samplingStats', [handle])));
+      return all.reduce((sum, { tokensRead, setBack, peakCacheBytes }) => ({
+        tokensRead: sum.tokensRead + tokensRead,
+        setBack: sum.setBack + setBack,
+        peakCacheBytes: sum.peakCacheBytes + peakCacheBytes,
+      }));
+    });
   }
 }
