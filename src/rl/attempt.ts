@@ -17,6 +17,8 @@ export interface Attempt {
   /** Under the distribution the tokens were drawn from, [tokens] (0 at tool tokens). */
   samplingLogprobs: Float32Array | undefined;
   reward: number;
+  /** Under `control.shuffledReward`: whether the attempt that earned this reward was right. */
+  earnedRight?: boolean;
   /** The parts that `reward` was made of, by name; they are stored with rollouts. */
   components?: Readonly<Record<string, number>>;
   /** The reward by token, [tokens], where it is not all at the last token of the model; its sum is `reward`. */
@@ -36,6 +38,11 @@ export interface Group {
   attempts: Attempt[];
   /** Iterations completed when it was sampled; undefined: not sampled by a trainer. */
   sampledAfter?: number;
+}
+
+/** Whether learning takes the attempt for right: by its own verdict, or by that of the attempt that earned its reward. */
+export function isRight({ verdict, earnedRight }: Pick<Attempt, 'verdict' | 'earnedRight'>): boolean {
+  return earnedRight ?? verdict.status === 'correct';
 }
 
 /** Length of a response: tokens of the model. */

@@ -167,7 +167,11 @@ export const courseOptions = {
     keep: count().describe('Newest checkpoints kept; the best by validation is kept besides.'),
   }),
   control: z.strictObject({
-    shuffledReward: z.boolean().describe('Control arm: permute the rewards among the samples of an iteration.'),
+    shuffledReward: z
+      .boolean()
+      .describe(
+        'Control arm: permute the rewards among the samples, and with them who counts as right for dynamic sampling, shaping.length and loss.positiveNll.',
+      ),
     zeroAdvantage: z.boolean().describe('Control arm: every advantage is 0; all else of the loss stays.'),
   }),
 };

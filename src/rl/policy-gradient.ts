@@ -1,6 +1,7 @@
 import { HoneError } from '../core/index.js';
 import type { Datum, ForwardBackwardResult, TrainableModel } from '../engine/types.js';
 import { tokenWeights } from './aggregation.js';
+import { isRight } from './attempt.js';
 import { needsOldLogprobs, trainingTemperature, type RlConfig } from './config.js';
 import { nllWeights, policyLoss, truncatedImportanceWeights, type PolicyLossOptions } from './losses.js';
 import { datumOf, onModelTokens, type Sequence } from './sequences.js';
@@ -33,7 +34,7 @@ export async function accumulatePolicyGradient(
   const weights_S = tokenWeights(config.aggregation, lengths_S, config.maxTokens);
   const nll_S = nllWeights(
     lengths_S,
-    sequences.map(({ attempt }) => attempt.verdict.status === 'correct'),
+    sequences.map(({ attempt }) => isRight(attempt)),
   );
   const active = sequences.filter((sequence) => matters(sequence, options));
   if (active.length === 0) return undefined;
@@ -66,7 +67,7 @@ function lossOptions({ config, klCoefficient }: GradientOptions): PolicyLossOpti
 export function matters({ attempt }: Sequence, { config, klCoefficient }: Omit<GradientOptions, 'ratioOne'>): boolean {
   const { loss, kl } = config;
   if (loss.entropyBonus !== 0 || (kl.placement === 'loss' && klCoefficient !== 0)) return true;
-  if (loss.positiveNll !== 0 && attempt.verdict.status === 'correct') return true;
+  if (loss.positiveNll !== 0 && isRight(attempt)) return true;
   return attempt.advantages?.some((A) => A !== 0) ?? attempt.advantage !== 0;
 }
 

@@ -2,7 +2,7 @@ import { HoneError } from '../core/index.js';
 import { reflectionKeywords } from '../tasks/signals/keywords.js';
 import { garbagePatterns, type GarbageLimits, type GarbagePattern } from '../tasks/signals/garbage.js';
 import type { Problem, Task } from '../tasks/types.js';
-import { modelLength, type Attempt, type Group } from './attempt.js';
+import { isRight, modelLength, type Attempt, type Group } from './attempt.js';
 import type { RlConfig } from './config.js';
 import {
   baseReward,
@@ -190,7 +190,7 @@ export function normaliseRewards(
 export function chosenByLength(attempts: readonly Attempt[], length: RlConfig['shaping']['length']): Attempt[] {
   if (length !== 'qs' && length !== 'rs') return [...attempts];
   const lengths = attempts.map(modelLength);
-  const correct = attempts.map(({ verdict }) => verdict.status === 'correct');
+  const correct = attempts.map(isRight);
   if (length === 'qs') return qsKeeps(lengths, correct) ? [...attempts] : [];
   const pair = rsPair(lengths, correct);
   return pair ? attempts.filter((_, i) => i === pair.longestRight || i === pair.shortestWrong) : [];

@@ -47,6 +47,7 @@ const attemptSchema = z.object({
   modelLogprobs: float32Schema.optional(),
   samplingLogprobs: float32Schema.optional(),
   reward: z.number(),
+  earnedRight: z.boolean().optional(),
   components: z.record(z.string(), z.number()),
   advantage: z.number(),
 });
@@ -146,11 +147,12 @@ function groupToJson({ problem, prompt, attempts, sampledAfter }: Group): Json {
 }
 
 function attemptToJson(attempt: Attempt): Json {
-  const { tokens, segments, stopReason, response, verdict, reward, components = {}, advantage } = attempt;
+  const { tokens, segments, stopReason, response, verdict, reward, earnedRight, components = {}, advantage } = attempt;
   const logprobs = (name: 'modelLogprobs' | 'samplingLogprobs') => attempt[name] && { [name]: base64Of(attempt[name]) };
   return {
     ...{ tokens: base64Of(tokens), stopReason, text: response.text, reward, components, advantage },
     verdict: JSON.parse(JSON.stringify(verdict)) as Json,
+    ...(earnedRight === undefined ? {} : { earnedRight }),
     ...(segments ? { segments: segments.map(segmentToJson) } : {}),
     ...logprobs('modelLogprobs'),
     ...logprobs('samplingLogprobs'),
