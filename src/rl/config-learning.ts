@@ -32,7 +32,7 @@ const advantageOptions = z
 const criticOptions = z
   .strictObject({
     init: z.enum(['policy', 'random']).describe("Where the critic starts: the policy's weights, or random ones."),
-    updatesPerIteration: count().describe('Updates of the critic an iteration is split into.'),
+    updatesPerIteration: count().describe('Updates of the critic an iteration is split into, of nearly equal size.'),
     order: z.enum(['before', 'after']).describe('The critic is updated before the policy is, or after it.'),
     valueClip: z
       .number()

@@ -66,7 +66,8 @@ export function split<T>(items: readonly T[], parts: number): T[][] {
   return Array.from({ length: parts }, (_, i) => items.slice(bound(i), bound(i + 1))).filter((run) => run.length > 0);
 }
 
-function chunk<T>(items: readonly T[], size: number): T[][] {
+/** Runs of `size` items; the last one has what is left. */
+export function chunk<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 

@@ -28,6 +28,12 @@ describe('an RL run with a critic', () => {
     });
   });
 
+  it.each([1, 2, 5, 7, 16, 36])('makes %i updates of the critic where it is asked for as many', async (updates) => {
+    const critic = { ...ppo.critic, updatesPerIteration: updates };
+    const { run } = await trainEcho(withOptions({ ...ppo, iterations: 1, promptsPerIteration: 9, critic }));
+    expect(run.metrics[0]).toMatchObject({ samples: 36, 'critic.updates': updates });
+  });
+
   it('is refused without one', async () => {
     const policy = await openEchoPolicy(1);
     await expect(trainEcho(ppo, { policy, critic: policy })).rejects.toMatchObject({ where: 'advantage.kind' });
