@@ -44,20 +44,31 @@ export function isFiltered({ stopReason }: Attempt, { overlong }: RlConfig): boo
   return overlong.filter && stopReason === 'length';
 }
 
+/** What one update is made of. */
+export interface PlannedUpdate {
+  sequences: Sequence[];
+  /** Sequences of it that `overlong.filter` took out: they count in the S of the aggregation `constant`, and nowhere else. */
+  filtered: number;
+}
+
 /** The sequences that are trained, in updates: whole groups for `updatesPerIteration`, runs of `sequencesPerUpdate` otherwise. */
-export function planUpdates(groups: readonly Group[], config: RlConfig): Sequence[][] {
+export function planUpdates(groups: readonly Group[], config: RlConfig): PlannedUpdate[] {
   return planOf(sequencesOf(groups), config);
 }
 
 /** {@link planUpdates} of sequences by group. */
-export function planOf(sequences_PG: readonly Sequence[][], config: RlConfig): Sequence[][] {
-  const byGroup = sequences_PG.map((group) => group.filter(({ attempt }) => !isFiltered(attempt, config)));
+export function planOf(sequences_PG: readonly Sequence[][], config: RlConfig): PlannedUpdate[] {
+  const isTrained = ({ attempt }: Sequence) => !isFiltered(attempt, config);
   const size = config.sequencesPerUpdate;
+  // Runs of a number of sequences are cut after the filter, so their number does not depend on it.
   const plan =
     size === null
-      ? split(byGroup, config.updatesPerIteration ?? 1).map((groups) => groups.flat())
-      : chunk(byGroup.flat(), size);
-  return plan.filter((sequences) => sequences.length > 0);
+      ? split(sequences_PG, config.updatesPerIteration ?? 1).map((groups) => groups.flat())
+      : chunk(sequences_PG.flat().filter(isTrained), size);
+  return plan.flatMap((all) => {
+    const sequences = all.filter(isTrained);
+    return sequences.length > 0 ? [{ sequences, filtered: all.length - sequences.length }] : [];
+  });
 }
 
 /** `parts` runs whose sizes differ by at most one; fewer where there is not one item for each. */

@@ -133,6 +133,15 @@ describe('DAPO', () => {
     expect(on.rows.map((row) => row.advantage)).toEqual(off.rows.map((row) => row.advantage));
   });
 
+  it('overlong filter: the constant of Dr. GRPO does not depend on it', async () => {
+    const sets = { aggregation: 'constant', 'loss.entropyBonus': '1e-12', updatesPerIteration: '2' };
+    const on = await spiedRun({ ...sets, 'overlong.filter': 'true' });
+    expect(on.rows.some((row) => row.stopReason === 'length')).toBe(true);
+    expect(on.policyPasses).toHaveLength(2);
+    const weights = on.policyPasses.flatMap((pass) => vectorOf(pass, 'weight').flat());
+    weights.forEach((w) => expect(w).toBeCloseTo(1 / (18 * on.config.maxTokens), 8));
+  });
+
   it('soft overlong punishment: overlong.soft.enabled lowers rewards beyond L_max - L_cache, and no others', async () => {
     const soft = { 'overlong.soft.maxTokens': '4', 'overlong.soft.cacheTokens': '2' };
     const [off, on] = [await spiedRun(soft), await spiedRun({ ...soft, 'overlong.soft.enabled': 'true' })];
