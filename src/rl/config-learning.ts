@@ -25,7 +25,11 @@ const advantageOptions = z
       .positive()
       .nullable()
       .describe('gae: alpha of lambda = 1 - 1 / (alpha l) for a response of l tokens, in place of lambda; null: off.'),
-    whiten: z.boolean().describe('Subtract the mean and divide by the deviation over all tokens of the iteration.'),
+    whiten: z
+      .boolean()
+      .describe(
+        'Subtract the mean and divide by the deviation over all tokens of the iteration; true with reinforce++.',
+      ),
   })
   .describe('From rewards to advantages.');
 

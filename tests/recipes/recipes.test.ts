@@ -102,6 +102,34 @@ describe('recipes', () => {
     );
   });
 
+  const refused: [sets: Record<string, string>, where: string, wayOut: RegExp, instead: Record<string, string>][] = [
+    [{ 'loss.kind': 'policy-gradient' }, 'loss.kind', /updatesPerIteration=1/, { updatesPerIteration: '1' }],
+    [
+      { 'loss.kind': 'policy-gradient', updatesPerIteration: '1', epochs: '2' },
+      'loss.kind',
+      /epochs=1/,
+      { epochs: '1' },
+    ],
+    [
+      { 'loss.kind': 'policy-gradient', sequencesPerUpdate: '255' },
+      ...(['loss.kind', /sequencesPerUpdate/, { sequencesPerUpdate: '256' }] as const),
+    ],
+    [
+      { 'kl.placement': 'loss', 'kl.estimator': 'k1' },
+      ...(['kl.estimator', /kl.placement=reward/, { 'kl.placement': 'reward' }] as const),
+    ],
+    [{ 'advantage.kind': 'reinforce++' }, 'advantage.whiten', /must be true/, { 'advantage.whiten': 'true' }],
+    [{ 'advantage.kind': 'reinforce++-baseline' }, 'advantage.whiten', /must be true/, { 'advantage.whiten': 'true' }],
+    [{ 'shaping.length': 'rrl' }, 'rewards.wrong', /must be -1/, { 'rewards.wrong': '-1' }],
+    [{ 'shaping.length': 'rra' }, 'rewards.wrong', /shaping.length=none/, { 'rewards.wrong': '-1' }],
+  ];
+  it.each(refused)('options that would not do what they say are refused: %o', (sets, where, wayOut, instead) => {
+    expect(() => resolveRecipe('grpo', 'mini', sets)).toThrow(
+      expect.objectContaining({ kind: 'usage', where, message: expect.stringMatching(wayOut) }),
+    );
+    expect(() => resolveRecipe('grpo', 'mini', { ...sets, ...instead })).not.toThrow();
+  });
+
   it('refuses unknown names, presets and engines that cannot', () => {
     expect(() => getRecipe('dap')).toThrow(expect.objectContaining({ hint: expect.stringContaining('dapo') }));
     expect(() => resolveRecipe('dapo', 'maxi')).toThrow(expect.objectContaining({ where: 'dapo' }));

@@ -141,6 +141,7 @@ it('dynamic sampling by reward keeps groups that differ in reward alone', async 
   const allWrong = echoTask((problem, response) => ({ ...gradeEcho(problem, response), status: 'wrong', score: 0 }));
   const config = (metric: 'accuracy' | 'reward') => ({
     ...{ iterations: 1, shaping: shaped, dynamicSampling: { ...dynamic, metric, maxBatches: 2 } },
+    rewards: { ...rlConfig().rewards, wrong: -1 },
   });
   const byReward = await train(config('reward'), { task: allWrong });
   expect(byReward.run.metrics[0]!['groups.trained']).toBe(6);

@@ -242,6 +242,7 @@ describe('T1', () => {
       ...KL,
       iterations: '4',
       'kl.placement': 'loss',
+      'kl.estimator': 'k3',
       'kl.reference.every': '2',
       'kl.reference.keep': '0.7',
     };
