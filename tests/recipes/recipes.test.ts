@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assertCapable, getRecipe, listRecipes, resolveRecipe } from '../../src/recipes/index.js';
-import { valueLossToken, type RlConfig } from '../../src/rl/index.js';
+import { stageConfig, valueLossToken, type RlConfig } from '../../src/rl/index.js';
 import { editDistance, nearest } from '../../src/core/index.js';
 import { ReferenceEngine } from '../support/reference-engine.js';
 
@@ -11,8 +11,10 @@ const everyPreset = listRecipes().flatMap(({ name }) => [
 
 describe('recipes', () => {
   it.each(everyPreset)('%s %s is a whole, valid configuration with a source for every value', (name, preset) => {
-    const { values, config } = resolveRecipe(name, preset);
+    const { values, method, config } = resolveRecipe(name, preset);
     expect(Object.keys(config).length).toBeGreaterThan(8);
+    const stages = method === 'rl' ? (config.curriculum.stages ?? []) : [];
+    for (const stage of stages) expect(() => stageConfig(config as RlConfig, stage, name)).not.toThrow();
     expect(values.every(({ source }) => source.length > 2)).toBe(true);
   });
 
