@@ -24,7 +24,9 @@ export async function learnFrom(session: Session, groups: readonly Group[]): Pro
   const sequences = { all: sequences_PG.flat(), trained: plan.flatMap((update) => update.sequences) };
   await lookUp(models, sequences, config, beta);
   const credit = assignCredit({ groups, sequences: sequences.all, config, klCoefficient: beta });
-  const moved = models.start ? await startKl(models.start, models.policy, sequences.trained, config) : {};
+  const moved = models.start
+    ? await startKl(models.start, models.policy, sequences.trained, config, session.training.iteration)
+    : {};
   const critic = () => trainCritic(session, sequences_PG);
   const early = config.critic.order === 'before' ? await critic() : {};
   const report = await trainPolicy(session, plan, beta, done);

@@ -7,6 +7,8 @@ import type { RlConfig } from './config.js';
 export interface Sequence {
   prompt: Int32Array;
   attempt: Attempt;
+  /** Iterations completed when it was sampled; undefined: not sampled by a trainer. */
+  sampledAfter: number | undefined;
   /** 1 on the tokens of the model. */
   mask: Uint8Array;
   /** |o|: tokens of the model. */
@@ -25,14 +27,14 @@ export interface Sequence {
 
 /** The attempts as sequences, by group; an attempt without a token of the model is left out. */
 export function sequencesOf(groups: readonly Group[]): Sequence[][] {
-  return groups.map(({ prompt, attempts }) =>
-    attempts.map((attempt) => sequenceOf(prompt, attempt)).filter(({ length }) => length > 0),
+  return groups.map((group) =>
+    group.attempts.map((attempt) => sequenceOf(group, attempt)).filter(({ length }) => length > 0),
   );
 }
 
-function sequenceOf(prompt: Int32Array, attempt: Attempt): Sequence {
+function sequenceOf({ prompt, sampledAfter }: Group, attempt: Attempt): Sequence {
   return {
-    ...{ prompt, attempt, length: modelLength(attempt) },
+    ...{ prompt, attempt, sampledAfter, length: modelLength(attempt) },
     mask: attempt.mask ?? new Uint8Array(attempt.tokens.length).fill(1),
     ...{ oldLogprobs: undefined, refLogprobs: undefined, values: undefined },
     ...{ bootstrapValue: undefined, returns: undefined },

@@ -235,6 +235,21 @@ describe('the KL to the starting policy', () => {
     expect(plain.run.metrics[0]).not.toHaveProperty('kl.start');
   });
 
+  const onLag: [string, Partial<RlConfig>][] = [
+    ['sampler', { oldLogprobs: 'sampler' }],
+    ['trainer', { oldLogprobs: 'trainer' }],
+    ['reward', { oldLogprobs: 'trainer', kl: { ...rlConfig().kl, placement: 'reward' } }],
+  ];
+  it.each(onLag)('is that of the weights before the updates, whatever weights sampled (lag 1, %s)', async (_, more) => {
+    const ahead = { ...on, ...more, pipeline: { lag: 1, importanceCap: null } } as const;
+    const [measured, plain] = [await train(ahead), await train({ ...ahead, monitors: { startKl: false } })];
+    expect(measured.weights).toEqual(plain.weights);
+    const kl = measured.run.metrics.map((line) => Number(line['kl.start']));
+    expect(kl[0]).toBeLessThan(1e-9);
+    // The start sampled the second iteration too, and is no longer the policy.
+    expect(kl[1]).toBeGreaterThan(1e-4);
+  });
+
   it('is measured where the sampler reports nothing of the trained distribution', async () => {
     const { run } = await train({ ...on, temperature: 1.3, minP: 0.05, oldLogprobs: 'trainer' });
     expect(Number(run.metrics[0]!['kl.start'])).toBeLessThan(1e-9);
