@@ -125,12 +125,12 @@ function gaeOf(sequence: Sequence, rewards_T: Float64Array, { advantage }: RlCon
   setAdvantages(sequence, advantages_T);
 }
 
-/** Monte-Carlo returns as the critic's targets, for its pretraining. */
+/** Monte-Carlo returns as the critic's targets, for its pretraining; after the last token of a truncated response its value, where there is one. */
 export function setMonteCarloReturns(sequences: readonly Sequence[], gamma: number): void {
   for (const sequence of sequences) {
-    const { attempt, mask: mask_T } = sequence;
+    const { attempt, mask: mask_T, bootstrapValue } = sequence;
     const rewards_T = attempt.rewards ?? outcomeRewards(attempt.reward, mask_T);
-    sequence.returns = monteCarloReturns({ rewards_T, mask_T, gamma });
+    sequence.returns = monteCarloReturns({ rewards_T, mask_T, gamma, bootstrapValue });
   }
 }
 
