@@ -109,7 +109,7 @@ describe('critic pretraining', () => {
 
   it('takes truncated responses to go on with critic.bootstrapTruncated', async () => {
     const targets = async (bootstrapTruncated: boolean) => {
-      const spied: ArrayLike<number>[] = [];
+      const spied: Float32Array[] = [];
       const critic = await openEchoCritic(2);
       const original = critic.forwardBackward.bind(critic);
       critic.forwardBackward = (data, loss, options) => {
