@@ -21,8 +21,8 @@ export interface Attempt {
   earnedRight?: boolean;
   /** The parts that `reward` was made of, by name; they are stored with rollouts. */
   components?: Readonly<Record<string, number>>;
-  /** The reward by token, [tokens], where it is not all at the last token of the model; its sum is `reward`. */
-  rewards: Float64Array | undefined;
+  /** Of `reward`, what was given for each turn before the last, [turns - 1], where any was; all else is for the last. */
+  turnRewards?: readonly number[];
   /** Of every token of the model; with `advantages` their mean. */
   advantage: number;
   /** By token, [tokens] (0 at tool tokens), where tokens differ. */
@@ -48,6 +48,15 @@ export function isRight({ verdict, earnedRight }: Pick<Attempt, 'verdict' | 'ear
 /** Length of a response: tokens of the model. */
 export function modelLength({ tokens, mask }: Pick<Attempt, 'tokens' | 'mask'>): number {
   return mask ? mask.reduce((sum, m) => sum + m, 0) : tokens.length;
+}
+
+/** Places of the last token of each turn of the model, [turns]. */
+export function turnEnds(segments: readonly Segment[]): number[] {
+  let end = -1;
+  return segments.flatMap(({ tokens, source }) => {
+    end += tokens.length;
+    return source === 'model' ? [end] : [];
+  });
 }
 
 /** 1 on the tokens of the model, 0 on those of tools, [tokens]; undefined when there are no others. */

@@ -211,7 +211,7 @@ function shuffleRewards(groups: readonly Group[], stream: RandomStream): void {
   const attempts = groups.flatMap(gradedOf);
   const earned = attempts.map((attempt) => {
     const { reward, components = {} } = attempt;
-    return { reward, components, earnedRight: isRight(attempt) };
+    return { reward, components, turnRewards: undefined, earnedRight: isRight(attempt) };
   });
   const shuffled = stream.shuffle(earned);
   attempts.forEach((attempt, i) => Object.assign(attempt, shuffled[i]));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { TrainableModel } from '../../src/engine/types.js';
+import type { Datum, TrainableModel } from '../../src/engine/types.js';
 import {
   EMPTY_MEMORY,
   memoryFromJson,
@@ -12,6 +12,7 @@ import {
 import type { RolloutContext } from '../../src/rl/rollouts.js';
 import type { Task } from '../../src/tasks/index.js';
 import { CHARS, echoTask, gradeEcho, openEchoPolicy, rendering } from '../support/echo-task.js';
+import { openEchoCritic } from '../support/echo-training.js';
 import { MemoryRun } from '../support/memory-run.js';
 import { encodeChars } from '../support/reference-engine.js';
 import { rlConfig } from '../support/rl-config.js';
@@ -149,6 +150,18 @@ it('dynamic sampling by reward keeps groups that differ in reward alone', async 
   expect(byAccuracy.run.metrics[0]).toMatchObject({ 'groups.trained': 0, cannot_learn: 'all-wrong' });
 });
 
+/** The returns of each run of tokens that carry weight. */
+function returnsByTurn({ vectors }: Datum): number[][] {
+  const [weight, returns] = [vectors['weight']!, vectors['return']!];
+  const turns: number[][] = [];
+  weight.forEach((w, t) => {
+    if (w === 0) return;
+    if (t === 0 || weight[t - 1] === 0) turns.push([]);
+    turns.at(-1)!.push(returns[t]!);
+  });
+  return turns;
+}
+
 describe('several turns', () => {
   const changes = { environment: { maxTurns: 3, maxTokensPerTurn: 2 }, maxTokens: 5, iterations: 1 };
 
@@ -159,6 +172,29 @@ describe('several turns', () => {
     expect(Number(line!['length.mean'])).toBeLessThanOrEqual(5);
     expect(Number(line!['reward.environment'])).toBeGreaterThan(0);
     expect(run.rollouts.get(1)!.some(({ components }) => components?.environment === 0.375)).toBe(true);
+  });
+
+  const paid: [string, Partial<RlConfig>][] = [
+    ['at once', {}],
+    ['sampled ahead', { iterations: 2, pipeline: { lag: 1, importanceCap: null } }],
+  ];
+  it.each(paid)('are paid where they end: returns are of what comes from a token on (%s)', async (_, more) => {
+    const critic = await openEchoCritic(2);
+    const passes: (readonly Datum[])[] = [];
+    const original = critic.forwardBackward.bind(critic);
+    critic.forwardBackward = (data, loss, options) => (passes.push(data), original(data, loss, options));
+    const advantage = { ...rlConfig().advantage, kind: 'gae' as const };
+    const run = await MemoryRun.create(7);
+    const config = rlConfig({ ...changes, advantage, ...more });
+    const common = { policy: await openEchoPolicy(1), critic, task: turnsTask(), render: turnRendering };
+    await trainRl({ ...common, run, config, stopWhen: ({ iteration }) => iteration === 1 });
+    await trainRl({ ...common, run, config, resumeFrom: await run.latestCheckpoint() });
+    const rows = [...run.rollouts.values()].flat();
+    const turns = passes.flat().map(returnsByTurn);
+    expect(turns).toHaveLength(rows.length);
+    expect(new Set(turns.map(({ length }) => length))).toEqual(new Set([1, 2, 3]));
+    const expected = rows.map(({ reward }, i) => turns[i]!.map((G_T, turn) => G_T.map(() => reward - 0.125 * turn)));
+    expect(turns).toEqual(expected);
   });
 
   it('agree with the trainer on every token of the model', async () => {

@@ -12,7 +12,7 @@ function attempt(tokens: number, stopReason: Attempt['stopReason'] = 'eos'): Att
     response: { text: '', tokens: new Int32Array(tokens), stopReason },
     verdict: { status: 'wrong', score: 0, reason: '' },
     ...{ segments: undefined, mask: undefined, modelLogprobs: undefined, samplingLogprobs: undefined },
-    ...{ reward: 0, rewards: undefined, advantage: 1, advantages: undefined, trained: false },
+    ...{ reward: 0, advantage: 1, advantages: undefined, trained: false },
   };
 }
 
