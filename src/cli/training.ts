@@ -4,7 +4,7 @@ import type { EngineCapabilities, ModelInfo, TrainableModel } from '../engine/in
 import { evaluate } from '../evals/index.js';
 import type { ModelFolder } from '../model/index.js';
 import { assertCapable, getRecipe } from '../recipes/index.js';
-import { engineNeeds, renderingOf, trainRl, type Validation } from '../rl/index.js';
+import { engineNeeds, renderingOf, type RlConfig, trainRl, type Validation } from '../rl/index.js';
 import { type CheckpointState, type Json, type MetricsLine, type Run, writeReport } from '../runs/index.js';
 import { trainSft } from '../sft/index.js';
 import { type HeldOut, holdOut, loadTask, type ProblemSource, type Task, validateTask } from '../tasks/index.js';
@@ -153,6 +153,7 @@ async function trainModel(
   }
   const rl = task as Task;
   const { seed } = run.manifest;
+  const { maxTokens, environment } = settings.training;
   return trainRl({
     ...common,
     policy: model,
@@ -165,13 +166,13 @@ async function trainModel(
       validate: (policy: TrainableModel) =>
         validation(policy, {
           ...{ task: rl, validation: heldOut.validation, n: settings.training.validation.problems },
-          ...{ folder, seed, maxTokens: settings.training.maxTokens, io },
+          ...{ folder, seed, maxTokens, environment, io },
         }),
     }),
   });
 }
 
-interface Validated {
+export interface Validated {
   task: Task;
   /** What is asked. */
   validation: ProblemSource;
@@ -179,17 +180,20 @@ interface Validated {
   folder: ModelFolder;
   seed: number;
   maxTokens: number;
-  io: Io;
+  /** Turns as in training, where the task has them. */
+  environment: RlConfig['environment'];
+  io: Pick<Io, 'signal'>;
 }
 
 /** Greedy accuracy on problems that are never trained on. */
-async function validation(policy: TrainableModel, of: Validated): Promise<Validation> {
-  const { folder, n, seed, maxTokens, io } = of;
+export async function validation(policy: Pick<TrainableModel, 'liveSampler'>, of: Validated): Promise<Validation> {
+  const { folder, n, seed, maxTokens, environment, io } = of;
   const task: Task = { ...of.task, problems: () => of.validation };
   const sampler = await policy.liveSampler();
   try {
     const { accuracy, wellFormed } = await evaluate({
-      ...{ sampler, task, model: folder, split: 'test', n, k: 1, temperature: 0, maxTokens, seed, signal: io.signal },
+      ...{ sampler, task, model: folder, split: 'test', n, k: 1, temperature: 0, seed, signal: io.signal },
+      ...{ maxTokens, turns: environment },
     });
     return { score: accuracy, metrics: { accuracy, ...(wellFormed === null ? {} : { well_formed: wellFormed }) } };
   } finally {

@@ -10,6 +10,7 @@ import {
   responseLength,
   stopsOf,
   type Episode,
+  type EpisodeLimits,
   type EpisodeStart,
   type Problem,
   type RenderModel,
@@ -35,8 +36,10 @@ export interface EvaluateOptions {
   /** 0 with k = 1: greedy. */
   temperature: number;
   topP?: number;
-  /** Tokens of the model; in a task with an environment over all turns, of which it may take as many as the task suggests. */
+  /** Tokens of the model; in a task with an environment over all turns. */
   maxTokens: number;
+  /** In a task with an environment; default: as many turns as the task suggests, each of any length. */
+  turns?: Pick<EpisodeLimits, 'maxTurns' | 'maxTokensPerTurn'>;
   /** Seed of sampling, and of the choice of problems unless `problemSeed` is given. */
   seed: number;
   /** Keeps the problems the same while the sampling seed changes. */
@@ -96,11 +99,12 @@ export async function evaluate(options: EvaluateOptions): Promise<EvalResult> {
 
 async function sampleAll(
   starts: readonly EpisodeStart[],
-  { sampler, signal, task, model, maxTokens }: EvaluateOptions,
+  { sampler, signal, task, model, maxTokens, turns }: EvaluateOptions,
   progress: Progress,
 ): Promise<Episode[][]> {
   const { maxContext } = sampler;
-  const limits = { maxTurns: task.environment?.suggestedMaxTurns ?? 1, maxTokensPerTurn: null, maxTokens, maxContext };
+  const suggested = { maxTurns: task.environment?.suggestedMaxTurns ?? 1, maxTokensPerTurn: null };
+  const limits = { ...suggested, ...(task.environment ? turns : {}), maxTokens, maxContext };
   const onProgress = (done: number, _total: number, tokens: number, turn: number) =>
     progress.update(turn === 1 ? done : starts.length, turn === 1 ? { tokens } : { turn, tokens });
   try {

@@ -25,7 +25,7 @@ const STAGES = [
   }),
 ];
 
-/** In miniature the task's own knob stands for the pass rate: below and from its middle on. */
+/** In miniature no pass rates are at hand: both stages have all problems, and differ in length, truncation mask and entropy. */
 const MINI_STAGES = [
   stage('moderate', 6, { set: { maxTokens: 96 }, reset: false }),
   stage('hard, longer', null, { set: { 'loss.entropyBonus': 0, 'overlong.filter': true }, reset: false }),

@@ -17,10 +17,12 @@ export interface Attempt {
   /** Under the distribution the tokens were drawn from, [tokens] (0 at tool tokens). */
   samplingLogprobs: Float32Array | undefined;
   reward: number;
+  /** Under `control.shuffledReward`: whether the attempt that earned this reward was right. */
+  earnedRight?: boolean;
   /** The parts that `reward` was made of, by name; they are stored with rollouts. */
   components?: Readonly<Record<string, number>>;
-  /** The reward by token, [tokens], where it is not all at the last token of the model; its sum is `reward`. */
-  rewards: Float64Array | undefined;
+  /** Of `reward`, what was given for each turn before the last, [turns - 1], where any was; all else is for the last. */
+  turnRewards?: readonly number[];
   /** Of every token of the model; with `advantages` their mean. */
   advantage: number;
   /** By token, [tokens] (0 at tool tokens), where tokens differ. */
@@ -38,9 +40,23 @@ export interface Group {
   sampledAfter?: number;
 }
 
+/** Whether learning takes the attempt for right: by its own verdict, or by that of the attempt that earned its reward. */
+export function isRight({ verdict, earnedRight }: Pick<Attempt, 'verdict' | 'earnedRight'>): boolean {
+  return earnedRight ?? verdict.status === 'correct';
+}
+
 /** Length of a response: tokens of the model. */
 export function modelLength({ tokens, mask }: Pick<Attempt, 'tokens' | 'mask'>): number {
   return mask ? mask.reduce((sum, m) => sum + m, 0) : tokens.length;
+}
+
+/** Places of the last token of each turn of the model, [turns]. */
+export function turnEnds(segments: readonly Segment[]): number[] {
+  let end = -1;
+  return segments.flatMap(({ tokens, source }) => {
+    end += tokens.length;
+    return source === 'model' ? [end] : [];
+  });
 }
 
 /** 1 on the tokens of the model, 0 on those of tools, [tokens]; undefined when there are no others. */

@@ -1,6 +1,6 @@
 import { HoneError, RandomStream } from '../core/index.js';
 import type { Sampler } from '../engine/types.js';
-import type { Attempt, Group } from './attempt.js';
+import { isRight, type Attempt, type Group } from './attempt.js';
 import type { RlConfig } from './config.js';
 import { diagnose, type Diagnosis } from './diagnosis.js';
 import { hasSpread, isMixed, nextMove } from './dynamic-sampling.js';
@@ -76,7 +76,6 @@ export async function collectGroups(
   const left = config.dynamicSampling.excess === 'carry' ? kept.slice(wanted) : [];
   const diagnosis = diagnosisOf(sampled, trained, config);
   assertEnough(trained, batches, at, diagnosis, config);
-  if (config.control.shuffledReward) shuffleRewards(trained, context.seed, at.iteration);
   return {
     collected: {
       ...{ sampled, kept: trained, diagnosis, batches: batches.batches, timing: batches.timing },
@@ -106,6 +105,7 @@ async function sampleBatches(
   const count = (enabled ? promptsPerBatch : null) ?? config.promptsPerIteration;
   const limits = { wanted: config.promptsPerIteration, maxBatches };
   const timing = { sampleSeconds: 0, gradeSeconds: 0, sampledTokens: 0 };
+  const shuffling = new RandomStream(context.seed, 'shuffled-reward', at.iteration);
   const result: Batches = { sampled: [], kept: [...memory.carried], cursor: memory.cursor, batches: 0, timing };
   const goesOn = () =>
     enabled ? nextMove(result.kept.length, result.batches, limits) === 'generate' : result.batches === 0;
@@ -113,6 +113,7 @@ async function sampleBatches(
     const place = { iteration: at.iteration, cursor: result.cursor, ordinal: result.sampled.length, count };
     const { groups, timing } = await sampleGroups(context, sampler, place);
     for (const group of groups) group.sampledAfter = at.sampledAfter;
+    if (config.control.shuffledReward) shuffleRewards(groups, shuffling);
     result.sampled.push(...groups);
     result.kept.push(...groups.map((group) => chosen(group, config)).filter((group) => isUsable(group, config)));
     result.cursor += count;
@@ -123,9 +124,11 @@ async function sampleBatches(
   return result;
 }
 
+const gradedOf = ({ attempts }: Group): Attempt[] => attempts.filter(({ verdict }) => verdict.status !== 'no_verdict');
+
 /** The group without the attempts that have no verdict, which leave baseline and loss, and those that lengths rule out. */
 function chosen(group: Group, { shaping }: RlConfig): Group {
-  const graded = group.attempts.filter((attempt) => attempt.verdict.status !== 'no_verdict');
+  const graded = gradedOf(group);
   return { ...group, attempts: chosenByLength(graded, shaping.length) };
 }
 
@@ -134,10 +137,11 @@ function isUsable({ attempts }: Group, { groupSize, dynamicSampling: { enabled, 
   if (attempts.length < Math.min(2, groupSize)) return false;
   if (!enabled) return true;
   return metric === 'accuracy'
-    ? isMixed(correctCount(attempts), attempts.length)
+    ? isMixed(attempts.filter(isRight).length, attempts.length)
     : hasSpread(attempts.map(({ reward }) => reward));
 }
 
+/** By the verdicts, whatever was made of the rewards. */
 export function correctCount(attempts: readonly Attempt[]): number {
   return attempts.filter((attempt) => attempt.verdict.status === 'correct').length;
 }
@@ -158,7 +162,7 @@ function addTiming(a: RolloutTiming, b: RolloutTiming): RolloutTiming {
 function diagnosisOf(sampled: readonly Group[], kept: readonly Group[], config: RlConfig): Diagnosis | undefined {
   const { kind } = config.advantage;
   const attempts_PG = (groups: readonly Group[]) => groups.map(({ attempts }) => attempts);
-  const imitates = config.loss.positiveNll > 0 && kept.some(({ attempts }) => correctCount(attempts) > 0);
+  const imitates = config.loss.positiveNll > 0 && kept.some(({ attempts }) => attempts.some(isRight));
   if (imitates) return undefined;
   return diagnose(attempts_PG(sampled), attempts_PG(kept), {
     ...{ maxTokens: config.maxTokens, groupSize: config.groupSize, filterTruncated: config.overlong.filter },
@@ -199,10 +203,16 @@ function assertEnough(
 const MORE_BATCHES =
   'Raise groupSize or dynamicSampling.maxBatches, change the difficulty of the problems, or set dynamicSampling.onLimit=train.';
 
-/** The control arm: rewards keep their distribution and lose their meaning. */
-function shuffleRewards(groups: readonly Group[], seed: number, iteration: number): void {
-  const attempts = groups.flatMap((group) => group.attempts);
-  const rewards = attempts.map((attempt) => attempt.reward);
-  const shuffled = new RandomStream(seed, 'shuffled-reward', iteration).shuffle(rewards);
-  attempts.forEach((attempt, i) => (attempt.reward = shuffled[i] as number));
+/**
+ * The control arm: the rewards of a generation batch keep their distribution and lose their meaning. Each takes with it
+ * whether it was earned by a right answer, so that whatever selects or imitates right answers does so at random too.
+ */
+function shuffleRewards(groups: readonly Group[], stream: RandomStream): void {
+  const attempts = groups.flatMap(gradedOf);
+  const earned = attempts.map((attempt) => {
+    const { reward, components = {} } = attempt;
+    return { reward, components, turnRewards: undefined, earnedRight: isRight(attempt) };
+  });
+  const shuffled = stream.shuffle(earned);
+  attempts.forEach((attempt, i) => Object.assign(attempt, shuffled[i]));
 }

@@ -25,14 +25,18 @@ const advantageOptions = z
       .positive()
       .nullable()
       .describe('gae: alpha of lambda = 1 - 1 / (alpha l) for a response of l tokens, in place of lambda; null: off.'),
-    whiten: z.boolean().describe('Subtract the mean and divide by the deviation over all tokens of the iteration.'),
+    whiten: z
+      .boolean()
+      .describe(
+        'Subtract the mean and divide by the deviation over all tokens of the iteration; true with reinforce++.',
+      ),
   })
   .describe('From rewards to advantages.');
 
 const criticOptions = z
   .strictObject({
     init: z.enum(['policy', 'random']).describe("Where the critic starts: the policy's weights, or random ones."),
-    updatesPerIteration: count().describe('Updates of the critic an iteration is split into.'),
+    updatesPerIteration: count().describe('Updates of the critic an iteration is split into, of nearly equal size.'),
     order: z.enum(['before', 'after']).describe('The critic is updated before the policy is, or after it.'),
     valueClip: z
       .number()
@@ -167,7 +171,11 @@ export const courseOptions = {
     keep: count().describe('Newest checkpoints kept; the best by validation is kept besides.'),
   }),
   control: z.strictObject({
-    shuffledReward: z.boolean().describe('Control arm: permute the rewards among the samples of an iteration.'),
+    shuffledReward: z
+      .boolean()
+      .describe(
+        'Control arm: permute the rewards among the samples, and with them who counts as right for dynamic sampling, shaping.length and loss.positiveNll.',
+      ),
     zeroAdvantage: z.boolean().describe('Control arm: every advantage is 0; all else of the loss stays.'),
   }),
 };

@@ -84,7 +84,32 @@ const IMPOSSIBLE: readonly [path: string, holds: (config: RlConfig) => boolean, 
     (c) => c.kl.perResponse && c.kl.placement === 'loss',
     'needs kl.placement=reward: in the loss the KL counts token by token',
   ],
+  [
+    'loss.kind',
+    (c) => c.loss.kind === 'policy-gradient' && hasSeveralUpdates(c),
+    'policy-gradient has no ratio to correct for the updates after the first of an iteration: set epochs=1 and updatesPerIteration=1 (or sequencesPerUpdate to all of promptsPerIteration times groupSize), or choose importance-sampling, clip, cispo or gspo',
+  ],
+  [
+    'kl.estimator',
+    (c) => c.kl.placement === 'loss' && c.kl.estimator === 'k1',
+    'must be k2 or k3 with kl.placement=loss, where the expected gradient of k1 is zero and only its noise is left; or set kl.placement=reward',
+  ],
+  [
+    'advantage.whiten',
+    (c) => c.advantage.kind.startsWith('reinforce++') && !c.advantage.whiten,
+    'must be true with advantage.kind reinforce++ and reinforce++-baseline, which are whitened by definition; group and leave-one-out have a baseline without whitening',
+  ],
+  [
+    'rewards.wrong',
+    ({ shaping: { length }, rewards }) => (length === 'rrl' || length === 'rra') && rewards.wrong !== -1,
+    'must be -1 with shaping.length rrl and rra, whose length term is weighed against a correctness of 1 or -1; or set shaping.length=none',
+  ],
 ];
+
+function hasSeveralUpdates({ epochs, updatesPerIteration, sequencesPerUpdate, ...c }: RlConfig): boolean {
+  const isCut = sequencesPerUpdate !== null && sequencesPerUpdate < c.promptsPerIteration * c.groupSize;
+  return epochs > 1 || (updatesPerIteration ?? 1) > 1 || isCut;
+}
 
 function needsGroups({ advantage, dynamicSampling, kl }: RlConfig): boolean {
   const others = advantage.kind === 'leave-one-out' || advantage.kind === 'reinforce++-baseline';

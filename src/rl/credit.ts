@@ -10,7 +10,7 @@ import {
   spread,
   whiten,
 } from './advantages.js';
-import type { Group } from './attempt.js';
+import { turnEnds, type Attempt, type Group } from './attempt.js';
 import { perResponseKind, type RlConfig } from './config.js';
 import { klNormalisedRewards, klOfTokens } from './kl.js';
 import { isFiltered, type Sequence } from './sequences.js';
@@ -100,9 +100,9 @@ function whitenedBaseline(groups: readonly Group[], rewards_PG: readonly Float64
 /** An advantage a token: from the critic's values, or whitened returns. */
 function tokenAdvantages(sequences: readonly Sequence[], kl: Penalties, config: RlConfig): void {
   const rewards_ST = sequences.map(({ attempt, mask }) => {
-    const rewards_T = attempt.rewards ?? outcomeRewards(attempt.reward, mask);
+    const rewards_T = tokenRewards(attempt, mask);
     const kl_T = kl.get(attempt);
-    return kl_T ? Float64Array.from(rewards_T, (r, t) => r - (kl_T[t] as number)) : Float64Array.from(rewards_T);
+    return kl_T ? Float64Array.from(rewards_T, (r, t) => r - (kl_T[t] as number)) : rewards_T;
   });
   if (config.advantage.kind === 'gae')
     sequences.forEach((sequence, s) => gaeOf(sequence, rewards_ST[s] as Float64Array, config));
@@ -111,6 +111,14 @@ function tokenAdvantages(sequences: readonly Sequence[], kl: Penalties, config: 
     const A_ST = reinforcePlusPlus(rewards_ST, masks_ST, config.advantage.gamma);
     sequences.forEach((sequence, s) => setAdvantages(sequence, A_ST[s] as Float64Array));
   }
+}
+
+/** The reward by token, [T]: what a turn was given at the last token of that turn, all else at the last one of the model. */
+function tokenRewards({ reward, turnRewards = [], segments = [] }: Attempt, mask_T: Uint8Array): Float64Array {
+  const rewards_T = outcomeRewards(reward - total(turnRewards), mask_T);
+  const ends = turnEnds(segments);
+  turnRewards.forEach((r, turn) => (rewards_T[ends[turn] as number] = r));
+  return rewards_T;
 }
 
 function gaeOf(sequence: Sequence, rewards_T: Float64Array, { advantage }: RlConfig): void {
@@ -125,12 +133,12 @@ function gaeOf(sequence: Sequence, rewards_T: Float64Array, { advantage }: RlCon
   setAdvantages(sequence, advantages_T);
 }
 
-/** Monte-Carlo returns as the critic's targets, for its pretraining. */
+/** Monte-Carlo returns as the critic's targets, for its pretraining; after the last token of a truncated response its value, where there is one. */
 export function setMonteCarloReturns(sequences: readonly Sequence[], gamma: number): void {
   for (const sequence of sequences) {
-    const { attempt, mask: mask_T } = sequence;
-    const rewards_T = attempt.rewards ?? outcomeRewards(attempt.reward, mask_T);
-    sequence.returns = monteCarloReturns({ rewards_T, mask_T, gamma });
+    const { attempt, mask: mask_T, bootstrapValue } = sequence;
+    const rewards_T = tokenRewards(attempt, mask_T);
+    sequence.returns = monteCarloReturns({ rewards_T, mask_T, gamma, bootstrapValue });
   }
 }
 

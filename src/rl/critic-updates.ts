@@ -1,9 +1,9 @@
 import { promptResponseDatum } from '../engine/sequence.js';
 import type { TrainableModel } from '../engine/types.js';
 import type { RlConfig } from './config.js';
-import { trainCritic, type TaughtResponse } from './critic.js';
+import { updateCriticOn, type TaughtResponse } from './critic.js';
 import type { UpdateState } from './optimise.js';
-import type { Sequence } from './sequences.js';
+import { split, type Sequence } from './sequences.js';
 import { valueMetrics } from './value-metrics.js';
 
 /**
@@ -49,19 +49,11 @@ export async function updateCritic(
   const responses = taught_PG.flat();
   if (responses.length === 0) return {};
   const { optimizer, updatesPerIteration, valueClip, lossCoefficient } = config.critic;
-  const sequencesPerUpdate = Math.ceil(responses.length / updatesPerIteration);
   const before = state.updates;
-  const metrics = await trainCritic(
+  const metrics = await updateCriticOn(
     critic,
-    responses,
-    {
-      optimizer,
-      valueClip,
-      lossCoefficient,
-      sequencesPerUpdate,
-      epochs: 1,
-      maxSkippedUpdates: config.maxSkippedUpdates,
-    },
+    split(responses, updatesPerIteration),
+    { optimizer, valueClip, lossCoefficient, epochs: 1, maxSkippedUpdates: config.maxSkippedUpdates },
     state,
     progressOfRun,
   );

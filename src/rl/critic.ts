@@ -6,6 +6,7 @@ import type { ForwardBackwardResult, Metric, TrainableModel } from '../engine/ty
 import { monteCarloReturns, outcomeRewards } from './advantages.js';
 import { valueLoss } from './losses.js';
 import { optimise, type UpdateState } from './optimise.js';
+import { chunk } from './sequences.js';
 import { valueMetrics } from './value-metrics.js';
 
 /** A response that a critic is asked about. */
@@ -30,13 +31,16 @@ export interface ValueLossOptions {
   lossCoefficient: number;
 }
 
-export interface TrainCriticOptions extends ValueLossOptions {
+export interface CriticUpdateOptions extends ValueLossOptions {
   optimizer: OptimizerConfig;
-  sequencesPerUpdate: number;
   /** Passes over the responses. */
   epochs: number;
   /** Updates in a row with a non-finite loss or gradient before it gives up. */
   maxSkippedUpdates: number;
+}
+
+export interface TrainCriticOptions extends CriticUpdateOptions {
+  sequencesPerUpdate: number;
 }
 
 /** Where the critic's optimiser stands; trainers keep it in their state. */
@@ -56,13 +60,7 @@ export async function valuesOf(critic: TrainableModel, responses: readonly Criti
   });
 }
 
-/**
- * Updates the critic on the responses in their order, `sequencesPerUpdate` at a time
- * ({@link accumulateValueGradient}). Advances `clock`.
- * @param progressOfRun share of the planned run that is done, for the schedule
- * @returns `value.*` of the loss, `value.skipped` (a share), and `value.grad_norm`, a mean over the updates applied
- * @throws HoneError('numeric') after `maxSkippedUpdates` in a row
- */
+/** {@link updateCriticOn} of the responses in their order, `sequencesPerUpdate` at a time. */
 export async function trainCritic(
   critic: TrainableModel,
   responses: readonly TaughtResponse[],
@@ -71,10 +69,26 @@ export async function trainCritic(
   progressOfRun: number,
 ): Promise<Record<string, number>> {
   const taught = options.valueClip === null ? responses : await withOldValues(critic, responses);
+  return updateCriticOn(critic, chunk(taught, options.sequencesPerUpdate), options, clock, progressOfRun);
+}
+
+/**
+ * Updates the critic on the responses of each update of a plan ({@link accumulateValueGradient}). Advances `clock`.
+ * @param plan responses by update; with a value clip they hold their old values
+ * @param progressOfRun share of the planned run that is done, for the schedule
+ * @returns `value.*` of the loss, `value.skipped` (a share), and `value.grad_norm`, a mean over the updates applied
+ * @throws HoneError('numeric') after `maxSkippedUpdates` in a row
+ */
+export async function updateCriticOn(
+  critic: TrainableModel,
+  plan: readonly (readonly TaughtResponse[])[],
+  options: CriticUpdateOptions,
+  clock: CriticClock,
+  progressOfRun: number,
+): Promise<Record<string, number>> {
   const parts: Record<string, Metric>[] = [];
   for (let epoch = 0; epoch < options.epochs; epoch++)
-    for (let from = 0; from < taught.length; from += options.sequencesPerUpdate) {
-      const update = taught.slice(from, from + options.sequencesPerUpdate);
+    for (const update of plan) {
       parts.push(await updateOnce(critic, update, options, clock, progressOfRun));
       if (clock.skippedInARow >= options.maxSkippedUpdates) throw diverged(options);
     }
@@ -91,7 +105,7 @@ async function withOldValues(critic: TrainableModel, responses: readonly TaughtR
 async function updateOnce(
   critic: TrainableModel,
   responses: readonly TaughtResponse[],
-  options: TrainCriticOptions,
+  options: CriticUpdateOptions,
   clock: CriticClock,
   progressOfRun: number,
 ): Promise<Record<string, Metric>> {
@@ -124,7 +138,7 @@ export function accumulateValueGradient(
   return critic.forwardBackward(data, valueLoss(valueClip));
 }
 
-function diverged({ maxSkippedUpdates, optimizer: { lr } }: TrainCriticOptions): HoneError {
+function diverged({ maxSkippedUpdates, optimizer: { lr } }: CriticUpdateOptions): HoneError {
   return new HoneError('numeric', `${maxSkippedUpdates} updates of the critic in a row were not finite`, {
     where: 'critic.optimizer',
     hint: `Lower critic.optimizer.lr (now ${lr}), or set critic.optimizer.gradClipNorm and more warmupUpdates.`,

@@ -6,6 +6,7 @@ import { learnFrom } from './learning.js';
 import { memoryToJson } from './rollout-memory.js';
 import { rolloutRows } from './rollouts.js';
 import { enterStage, rlIterations, type Session } from './session.js';
+import type { RolloutContext } from './rollouts.js';
 import type { RlState } from './state.js';
 import type { UpdateReport } from './updates.js';
 
@@ -52,8 +53,12 @@ export interface Sampled extends Collecting {
  * What this iteration samples and grades; undefined when the user asked to stop meanwhile.
  * @param isLast nothing is sampled ahead.
  */
-export async function collectUnlessAborted(session: Session, isLast: boolean): Promise<Sampled | undefined> {
-  const { models, context, training, options, memory } = session;
+export async function collectUnlessAborted(
+  session: Session,
+  isLast: boolean,
+  context: RolloutContext = session.context,
+): Promise<Sampled | undefined> {
+  const { models, training, options, memory } = session;
   const started = performance.now();
   const sampler = await models.policy.liveSampler();
   try {

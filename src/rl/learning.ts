@@ -3,7 +3,7 @@ import type { RlConfig } from './config.js';
 import { assignCredit } from './credit.js';
 import { recordValues, updateCritic } from './critic-updates.js';
 import { klCoefficient, moveReference, recordOldLogprobs, recordReferenceLogprobs } from './reference.js';
-import { isFiltered, planOf, sequencesOf, type Sequence } from './sequences.js';
+import { isFiltered, planOf, sequencesOf, type PlannedUpdate, type Sequence } from './sequences.js';
 import { rlIterations, type RlModels, type Session } from './session.js';
 import { startKl } from './start-kl.js';
 import { timeBetween, timeSpent } from './monitors.js';
@@ -21,10 +21,12 @@ export async function learnFrom(session: Session, groups: readonly Group[]): Pro
   const beta = klCoefficient(config, done);
   const sequences_PG = sequencesOf(groups);
   const plan = planOf(sequences_PG, config);
-  const sequences = { all: sequences_PG.flat(), trained: plan.flat() };
+  const sequences = { all: sequences_PG.flat(), trained: plan.flatMap((update) => update.sequences) };
   await lookUp(models, sequences, config, beta);
   const credit = assignCredit({ groups, sequences: sequences.all, config, klCoefficient: beta });
-  const moved = models.start ? await startKl(models.start, models.policy, sequences.trained, config) : {};
+  const moved = models.start
+    ? await startKl(models.start, models.policy, sequences.trained, config, session.training.iteration)
+    : {};
   const critic = () => trainCritic(session, sequences_PG);
   const early = config.critic.order === 'before' ? await critic() : {};
   const report = await trainPolicy(session, plan, beta, done);
@@ -62,7 +64,7 @@ function trainCritic(session: Session, sequences_PG: readonly Sequence[][]): Pro
 
 async function trainPolicy(
   { config, models, training }: Session,
-  plan: readonly Sequence[][],
+  plan: readonly PlannedUpdate[],
   beta: number,
   done: number,
 ): Promise<UpdateReport> {

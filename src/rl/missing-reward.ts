@@ -27,10 +27,26 @@ export function missingReason(
   return verdict.extracted === undefined ? 'no_answer' : 'wrong';
 }
 
-/** Samples by reason, every reason present; keys are prefixed `missing.`. */
+type Judged = Pick<Verdict, 'status' | 'cause' | 'extracted' | 'wellFormed'>;
+
+/**
+ * Whether the grader of these verdicts says if it found an answer: it names one somewhere, or refuses a format and has
+ * called nothing right without naming it. Of another grader nobody knows which wrong samples had none.
+ */
+export function namesAnswers(verdicts: readonly Pick<Judged, 'status' | 'extracted' | 'wellFormed'>[]): boolean {
+  if (verdicts.some(({ extracted }) => extracted !== undefined)) return true;
+  return (
+    verdicts.some(({ wellFormed }) => wellFormed === false) && !verdicts.some(({ status }) => status === 'correct')
+  );
+}
+
+/**
+ * Samples by reason, every reason present; keys are prefixed `missing.`. Where the grader names no answers
+ * ({@link namesAnswers}), `missing.no_answer` is absent and its samples are among the wrong ones.
+ */
 export function missingRewardAccount(
-  samples: readonly { verdict: Pick<Verdict, 'status' | 'cause' | 'extracted'>; stopReason: StopReason }[],
-): Record<`missing.${MissingReason}`, number> {
+  samples: readonly { verdict: Judged; stopReason: StopReason }[],
+): Partial<Record<`missing.${MissingReason}`, number>> {
   const account = Object.fromEntries(MISSING_REASONS.map((reason) => [`missing.${reason}`, 0])) as Record<
     `missing.${MissingReason}`,
     number
@@ -39,5 +55,7 @@ export function missingRewardAccount(
     const reason = missingReason(verdict, stopReason);
     if (reason) account[`missing.${reason}`]++;
   }
-  return account;
+  if (namesAnswers(samples.map(({ verdict }) => verdict))) return account;
+  const { 'missing.no_answer': unknown, ...known } = account;
+  return { ...known, 'missing.wrong': known['missing.wrong'] + unknown };
 }

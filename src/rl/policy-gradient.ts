@@ -1,9 +1,10 @@
 import { HoneError } from '../core/index.js';
 import type { Datum, ForwardBackwardResult, TrainableModel } from '../engine/types.js';
 import { tokenWeights } from './aggregation.js';
+import { isRight } from './attempt.js';
 import { needsOldLogprobs, trainingTemperature, type RlConfig } from './config.js';
 import { nllWeights, policyLoss, truncatedImportanceWeights, type PolicyLossOptions } from './losses.js';
-import { datumOf, onModelTokens, type Sequence } from './sequences.js';
+import { datumOf, onModelTokens, type PlannedUpdate, type Sequence } from './sequences.js';
 
 /** What the gradient of one update depends on besides its sequences. */
 export interface GradientOptions {
@@ -12,6 +13,8 @@ export interface GradientOptions {
   klCoefficient: number;
   /** The policy is what the old logprobs are of: ratios are 1, whatever the forward pass yields. */
   ratioOne: boolean;
+  /** Sequences of the update that were left out and count in the S of the aggregation `constant`; default 0. */
+  filtered?: number;
 }
 
 export interface PolicyGradient extends ForwardBackwardResult {
@@ -28,12 +31,13 @@ export async function accumulatePolicyGradient(
   sequences: readonly Sequence[],
   options: GradientOptions,
 ): Promise<PolicyGradient | undefined> {
-  const { config } = options;
+  const { config, filtered = 0 } = options;
   const lengths_S = sequences.map(({ length }) => length);
-  const weights_S = tokenWeights(config.aggregation, lengths_S, config.maxTokens);
+  const leftOut = Array<number>(filtered).fill(0);
+  const weights_S = tokenWeights(config.aggregation, [...lengths_S, ...leftOut], config.maxTokens);
   const nll_S = nllWeights(
     lengths_S,
-    sequences.map(({ attempt }) => attempt.verdict.status === 'correct'),
+    sequences.map(({ attempt }) => isRight(attempt)),
   );
   const active = sequences.filter((sequence) => matters(sequence, options));
   if (active.length === 0) return undefined;
@@ -66,7 +70,7 @@ function lossOptions({ config, klCoefficient }: GradientOptions): PolicyLossOpti
 export function matters({ attempt }: Sequence, { config, klCoefficient }: Omit<GradientOptions, 'ratioOne'>): boolean {
   const { loss, kl } = config;
   if (loss.entropyBonus !== 0 || (kl.placement === 'loss' && klCoefficient !== 0)) return true;
-  if (loss.positiveNll !== 0 && attempt.verdict.status === 'correct') return true;
+  if (loss.positiveNll !== 0 && isRight(attempt)) return true;
   return attempt.advantages?.some((A) => A !== 0) ?? attempt.advantage !== 0;
 }
 
@@ -110,11 +114,13 @@ function importanceWeights(sequence: Sequence, cap: number): Float32Array {
 
 /** Sequences whose old logprobs a forward pass has to find before the updates, given that the first update finds its own. */
 export function withoutOldLogprobs(
-  plan: readonly Sequence[][],
+  plan: readonly PlannedUpdate[],
   options: Omit<GradientOptions, 'ratioOne'>,
 ): Sequence[] {
   const { config } = options;
   if (config.oldLogprobs !== 'trainer' || !needsOldLogprobs(config)) return [];
   const upFront = config.pipeline.importanceCap !== null ? plan : plan.slice(1);
-  return upFront.flat().filter((sequence) => matters(sequence, options) && sequence.oldLogprobs === undefined);
+  return upFront
+    .flatMap(({ sequences }) => sequences)
+    .filter((sequence) => matters(sequence, options) && sequence.oldLogprobs === undefined);
 }

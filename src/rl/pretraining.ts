@@ -2,13 +2,14 @@ import { setMonteCarloReturns } from './credit.js';
 import { recordValues, updateCritic } from './critic-updates.js';
 import { collectUnlessAborted, storeIteration } from './iteration.js';
 import { isFiltered, sequencesOf } from './sequences.js';
+import type { RolloutContext } from './rollouts.js';
 import type { Session } from './session.js';
 import { emptyReport } from './updates.js';
 
 /**
  * Value pretraining (VC-PPO, arXiv 2503.01491; VAPO, arXiv 2504.05118 section 4.1): the starting policy samples, and the
  * critic alone learns the Monte-Carlo returns. Every iteration's rollouts are new to the critic when its values are held
- * against them, so `critic.explained_variance` is a held-out one. Its iterations are the first of the run, and it goes on
+ * against them, so `critic.explained_variance` is a held-out one. Dynamic sampling is off meanwhile. Its iterations are the first of the run, and it goes on
  * from a checkpoint like any other.
  */
 export async function pretrainCritic(session: Session): Promise<void> {
@@ -34,7 +35,8 @@ export async function pretrainCritic(session: Session): Promise<void> {
 /** One iteration. @param count marks it as done, before it is stored. @returns the explained variance. */
 async function pretrainOnce(session: Session, count: (explained: number) => void): Promise<number | undefined> {
   const { config, models, training, state, context } = session;
-  const sampled = await collectUnlessAborted(session, false);
+  // Nothing is sampled ahead: the policy stays as it is.
+  const sampled = await collectUnlessAborted(session, true, withoutDynamicSampling(session.context));
   if (!sampled || !models.critic) return undefined;
   const { collected } = sampled;
   const started = performance.now();
@@ -52,6 +54,12 @@ async function pretrainOnce(session: Session, count: (explained: number) => void
   await training.finish(line, () => Promise.resolve(undefined));
   context.progress.update(training.iteration, shown(metrics));
   return explained;
+}
+
+/** A critic that saw mixed groups alone would take every prompt for one of them. */
+function withoutDynamicSampling(context: RolloutContext): RolloutContext {
+  const { config } = context;
+  return { ...context, config: { ...config, dynamicSampling: { ...config.dynamicSampling, enabled: false } } };
 }
 
 function shown(metrics: Readonly<Record<string, number>>): Record<string, number> {

@@ -2,11 +2,12 @@ import { HoneError } from '../core/index.js';
 import { reflectionKeywords } from '../tasks/signals/keywords.js';
 import { garbagePatterns, type GarbageLimits, type GarbagePattern } from '../tasks/signals/garbage.js';
 import type { Problem, Task } from '../tasks/types.js';
-import { modelLength, type Attempt, type Group } from './attempt.js';
+import { isRight, modelLength, turnEnds, type Attempt, type Group } from './attempt.js';
 import type { RlConfig } from './config.js';
 import {
   baseReward,
   normaliseReward,
+  normalisingScale,
   penalised,
   qsKeeps,
   rlspLengthTerm,
@@ -61,6 +62,23 @@ export function rewardOf(
   const outcome = explored(attempt, base + environment, effort, config, components);
   const shaped = withLength(attempt, outcome, config, components) + overlongOf(attempt, config, components);
   return { value: withPenalty(attempt, shaped, config, components), components };
+}
+
+/**
+ * What of an attempt's reward was given for its turns before the last, [turns - 1], as it counts in the reward.
+ * @param given what the environment gave for each turn. @returns undefined where nothing was, and where a penalty has
+ * taken the place of it all.
+ */
+export function turnRewardsOf(
+  { segments = [], verdict, components = {} }: Pick<Attempt, 'segments' | 'verdict' | 'components'>,
+  given: readonly number[],
+  { shaping: { exploration } }: RewardOptions,
+): number[] | undefined {
+  const early = given.slice(0, Math.max(0, turnEnds(segments).length - 1));
+  const isReplaced = Object.keys(components).some((name) => name.startsWith('penalty.'));
+  if (isReplaced || verdict.status === 'no_verdict' || early.every((reward) => reward === 0)) return undefined;
+  const weight = exploration.enabled ? exploration.weight : 1;
+  return early.map((reward) => weight * reward);
 }
 
 function baseOf({ verdict, stopReason }: Rewardable, rewards: RlConfig['rewards']): number {
@@ -178,6 +196,7 @@ export function normaliseRewards(
   for (const attempt of graded) {
     const before = attempt.reward;
     attempt.reward = running ? normaliseReward(before, now, bound) : Math.min(bound, Math.max(-bound, before));
+    if (running) attempt.turnRewards = attempt.turnRewards?.map((reward) => reward * normalisingScale(now));
     if (attempt.reward !== before) attempt.components = { ...attempt.components, raw: before };
   }
   return now;
@@ -190,7 +209,7 @@ export function normaliseRewards(
 export function chosenByLength(attempts: readonly Attempt[], length: RlConfig['shaping']['length']): Attempt[] {
   if (length !== 'qs' && length !== 'rs') return [...attempts];
   const lengths = attempts.map(modelLength);
-  const correct = attempts.map(({ verdict }) => verdict.status === 'correct');
+  const correct = attempts.map(isRight);
   if (length === 'qs') return qsKeeps(lengths, correct) ? [...attempts] : [];
   const pair = rsPair(lengths, correct);
   return pair ? attempts.filter((_, i) => i === pair.longestRight || i === pair.shortestWrong) : [];

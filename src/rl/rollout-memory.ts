@@ -47,6 +47,8 @@ const attemptSchema = z.object({
   modelLogprobs: float32Schema.optional(),
   samplingLogprobs: float32Schema.optional(),
   reward: z.number(),
+  earnedRight: z.boolean().optional(),
+  turnRewards: z.array(z.number()).optional(),
   components: z.record(z.string(), z.number()),
   advantage: z.number(),
 });
@@ -147,10 +149,13 @@ function groupToJson({ problem, prompt, attempts, sampledAfter }: Group): Json {
 
 function attemptToJson(attempt: Attempt): Json {
   const { tokens, segments, stopReason, response, verdict, reward, components = {}, advantage } = attempt;
+  const { earnedRight, turnRewards } = attempt;
   const logprobs = (name: 'modelLogprobs' | 'samplingLogprobs') => attempt[name] && { [name]: base64Of(attempt[name]) };
   return {
     ...{ tokens: base64Of(tokens), stopReason, text: response.text, reward, components, advantage },
     verdict: JSON.parse(JSON.stringify(verdict)) as Json,
+    ...(earnedRight === undefined ? {} : { earnedRight }),
+    ...(turnRewards ? { turnRewards: [...turnRewards] } : {}),
     ...(segments ? { segments: segments.map(segmentToJson) } : {}),
     ...logprobs('modelLogprobs'),
     ...logprobs('samplingLogprobs'),
@@ -218,6 +223,6 @@ function attemptFromJson({ text, segments, ...attempt }: z.infer<typeof attemptS
     ...attempt,
     ...{ segments, mask: segments && modelMask(segments), modelLogprobs, samplingLogprobs },
     response: { text, tokens, stopReason, ...(segments ? { segments } : {}) },
-    ...{ rewards: undefined, advantages: undefined, trained: false },
+    ...{ advantages: undefined, trained: false },
   };
 }

@@ -8,7 +8,7 @@ import { modelLength, type Attempt, type Group } from './attempt.js';
 import type { RlConfig } from './config.js';
 import { attemptOf, attemptStream, codecOf, episodeLimits } from './environment.js';
 import type { Rendering } from './rendering.js';
-import { effortOf, rewardOf } from './rewards.js';
+import { effortOf, rewardOf, turnRewardsOf } from './rewards.js';
 
 export type { Attempt, Group } from './attempt.js';
 export { trainedLogprobs } from './environment.js';
@@ -61,9 +61,10 @@ export async function sampleGroups(
   context.signal?.throwIfAborted();
   for (const { problem, attempt, episode } of played) {
     const effort = effortOf(context.task, problem, attempt, context.config);
-    const { value, components } = rewardOf(attempt, context.config, { effort, environment: episode.reward });
-    attempt.reward = value;
-    attempt.components = components;
+    const environment = episode.rewards.reduce((sum, reward) => sum + reward, 0);
+    const { value, components } = rewardOf(attempt, context.config, { effort, environment });
+    Object.assign(attempt, { reward: value, components });
+    attempt.turnRewards = turnRewardsOf(attempt, episode.rewards, context.config);
   }
   return {
     groups,

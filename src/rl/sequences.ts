@@ -7,6 +7,8 @@ import type { RlConfig } from './config.js';
 export interface Sequence {
   prompt: Int32Array;
   attempt: Attempt;
+  /** Iterations completed when it was sampled; undefined: not sampled by a trainer. */
+  sampledAfter: number | undefined;
   /** 1 on the tokens of the model. */
   mask: Uint8Array;
   /** |o|: tokens of the model. */
@@ -25,14 +27,14 @@ export interface Sequence {
 
 /** The attempts as sequences, by group; an attempt without a token of the model is left out. */
 export function sequencesOf(groups: readonly Group[]): Sequence[][] {
-  return groups.map(({ prompt, attempts }) =>
-    attempts.map((attempt) => sequenceOf(prompt, attempt)).filter(({ length }) => length > 0),
+  return groups.map((group) =>
+    group.attempts.map((attempt) => sequenceOf(group, attempt)).filter(({ length }) => length > 0),
   );
 }
 
-function sequenceOf(prompt: Int32Array, attempt: Attempt): Sequence {
+function sequenceOf({ prompt, sampledAfter }: Group, attempt: Attempt): Sequence {
   return {
-    ...{ prompt, attempt, length: modelLength(attempt) },
+    ...{ prompt, attempt, sampledAfter, length: modelLength(attempt) },
     mask: attempt.mask ?? new Uint8Array(attempt.tokens.length).fill(1),
     ...{ oldLogprobs: undefined, refLogprobs: undefined, values: undefined },
     ...{ bootstrapValue: undefined, returns: undefined },
@@ -44,20 +46,31 @@ export function isFiltered({ stopReason }: Attempt, { overlong }: RlConfig): boo
   return overlong.filter && stopReason === 'length';
 }
 
+/** What one update is made of. */
+export interface PlannedUpdate {
+  sequences: Sequence[];
+  /** Sequences of it that `overlong.filter` took out: they count in the S of the aggregation `constant`, and nowhere else. */
+  filtered: number;
+}
+
 /** The sequences that are trained, in updates: whole groups for `updatesPerIteration`, runs of `sequencesPerUpdate` otherwise. */
-export function planUpdates(groups: readonly Group[], config: RlConfig): Sequence[][] {
+export function planUpdates(groups: readonly Group[], config: RlConfig): PlannedUpdate[] {
   return planOf(sequencesOf(groups), config);
 }
 
 /** {@link planUpdates} of sequences by group. */
-export function planOf(sequences_PG: readonly Sequence[][], config: RlConfig): Sequence[][] {
-  const byGroup = sequences_PG.map((group) => group.filter(({ attempt }) => !isFiltered(attempt, config)));
+export function planOf(sequences_PG: readonly Sequence[][], config: RlConfig): PlannedUpdate[] {
+  const isTrained = ({ attempt }: Sequence) => !isFiltered(attempt, config);
   const size = config.sequencesPerUpdate;
+  // Runs of a number of sequences are cut after the filter, so their number does not depend on it.
   const plan =
     size === null
-      ? split(byGroup, config.updatesPerIteration ?? 1).map((groups) => groups.flat())
-      : chunk(byGroup.flat(), size);
-  return plan.filter((sequences) => sequences.length > 0);
+      ? split(sequences_PG, config.updatesPerIteration ?? 1).map((groups) => groups.flat())
+      : chunk(sequences_PG.flat().filter(isTrained), size);
+  return plan.flatMap((all) => {
+    const sequences = all.filter(isTrained);
+    return sequences.length > 0 ? [{ sequences, filtered: all.length - sequences.length }] : [];
+  });
 }
 
 /** `parts` runs whose sizes differ by at most one; fewer where there is not one item for each. */
@@ -66,7 +79,8 @@ export function split<T>(items: readonly T[], parts: number): T[][] {
   return Array.from({ length: parts }, (_, i) => items.slice(bound(i), bound(i + 1))).filter((run) => run.length > 0);
 }
 
-function chunk<T>(items: readonly T[], size: number): T[][] {
+/** Runs of `size` items; the last one has what is left. */
+export function chunk<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 

@@ -13,6 +13,7 @@ export { missingAnswerPenalty, penalised, type UnexpectedPatterns } from './shap
 export {
   EMPTY_MOMENTS,
   normaliseReward,
+  normalisingScale,
   runningMomentsSchema,
   updateMoments,
   type RunningMoments,

@@ -4,10 +4,10 @@ import type { RlConfig } from './config.js';
 import { optimise, type UpdateState } from './optimise.js';
 import { accumulatePolicyGradient, withoutOldLogprobs, type PolicyGradient } from './policy-gradient.js';
 import { recordOldLogprobs } from './reference.js';
-import { responsePart, type Sequence } from './sequences.js';
+import { responsePart, type PlannedUpdate, type Sequence } from './sequences.js';
 
 export type { UpdateState } from './optimise.js';
-export { planUpdates, type Sequence } from './sequences.js';
+export { planUpdates, type PlannedUpdate, type Sequence } from './sequences.js';
 
 /** What the updates of one iteration did. */
 export interface UpdateReport {
@@ -57,7 +57,7 @@ export interface UpdateOptions {
  */
 export async function runUpdates(
   policy: TrainableModel,
-  plan: readonly Sequence[][],
+  plan: readonly PlannedUpdate[],
   options: UpdateOptions,
 ): Promise<UpdateReport> {
   const { config } = options;
@@ -66,10 +66,10 @@ export async function runUpdates(
   const applied = { count: 0, loss: 0, gradNorm: 0 };
   await recordOldLogprobs(policy, withoutOldLogprobs(plan, options), config);
   for (let epoch = 0; epoch < config.epochs; epoch++)
-    for (const sequences of plan) {
+    for (const { sequences, filtered } of plan) {
       if (report.diverged) break;
       const ratioOne = report.updates === 0 && config.oldLogprobs === 'trainer';
-      const gradient = await accumulatePolicyGradient(policy, sequences, { ...options, ratioOne });
+      const gradient = await accumulatePolicyGradient(policy, sequences, { ...options, filtered, ratioOne });
       if (gradient) recordGradient(gradient, ratioOne, report);
       await applyGradient(policy, gradient?.lossSum ?? 0, options, report, applied);
     }

@@ -41,8 +41,8 @@ export interface Episode {
   parts: EpisodePart[];
   /** How it ended. `length`: at a limit, also that of turns. */
   stopReason: StopReason;
-  /** Sum of the rewards that the environment gave. */
-  reward: number;
+  /** What the environment gave for each turn that it was handed, in order. */
+  rewards: number[];
   /** The environment threw: the fault is not the model's. */
   failure?: string;
 }
@@ -94,7 +94,7 @@ export async function playEpisodes(
 
 async function begin({ problem, promptTokens, params, random }: EpisodeStart, environment: Environment | undefined) {
   const attempts = Array.from({ length: params.n }, async (_, attempt): Promise<Running> => {
-    const episode: Episode = { parts: [], stopReason: 'aborted', reward: 0 };
+    const episode: Episode = { parts: [], stopReason: 'aborted', rewards: [] };
     const state = await attemptTo(episode, async () => environment?.reset(problem, random(attempt, 'environment')));
     return { prompt: promptTokens, params, turnSeeds: random(attempt, 'turns'), state, episode };
   });
@@ -158,7 +158,7 @@ async function step(attempt: Running, limits: EpisodeLimits, codec: EpisodeCodec
   const ended = episode.stopReason;
   if (!state || last?.source !== 'model' || (ended !== 'eos' && ended !== 'stop')) return close(attempt);
   const reply = await attemptTo(episode, () => state.step(last.text));
-  episode.reward += reply?.reward ?? 0;
+  if (reply) episode.rewards.push(reply.reward ?? 0);
   if (!reply || reply.done) return close(attempt);
   const tokens = codec.environment(reply.append, ended);
   if (!hasRoom(attempt, tokens.length, limits)) {

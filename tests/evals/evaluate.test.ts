@@ -214,4 +214,10 @@ it('plays the turns of a task with an environment, whose words are no tokens of 
     expect(tokens).toBe(text.replace(/\[out.*?\]/, '').length);
     expect(prompt).toContain('*');
   }
+  const inOneTurn = { ...options, sampler, model: { tokenizer: plainTokenizer } };
+  const cut = await evaluate({ ...inOneTurn, turns: { maxTurns: 1, maxTokensPerTurn: null } });
+  expect(cut).toMatchObject({ accuracy: 0 });
+  for (const { text } of cut.rows) expect(text).toMatch(/^\[calc: [\d*]+\]$/);
+  const short = await evaluate({ ...inOneTurn, turns: { maxTurns: 2, maxTokensPerTurn: 5 } });
+  expect(short.rows.every(({ tokens }) => tokens === 5)).toBe(true);
 });

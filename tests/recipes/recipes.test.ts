@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assertCapable, getRecipe, listRecipes, resolveRecipe } from '../../src/recipes/index.js';
-import { valueLossToken, type RlConfig } from '../../src/rl/index.js';
+import { stageConfig, valueLossToken, type RlConfig } from '../../src/rl/index.js';
 import { editDistance, nearest } from '../../src/core/index.js';
 import { ReferenceEngine } from '../support/reference-engine.js';
 
@@ -11,8 +11,10 @@ const everyPreset = listRecipes().flatMap(({ name }) => [
 
 describe('recipes', () => {
   it.each(everyPreset)('%s %s is a whole, valid configuration with a source for every value', (name, preset) => {
-    const { values, config } = resolveRecipe(name, preset);
+    const { values, method, config } = resolveRecipe(name, preset);
     expect(Object.keys(config).length).toBeGreaterThan(8);
+    const stages = method === 'rl' ? (config.curriculum.stages ?? []) : [];
+    for (const stage of stages) expect(() => stageConfig(config as RlConfig, stage, name)).not.toThrow();
     expect(values.every(({ source }) => source.length > 2)).toBe(true);
   });
 
@@ -100,6 +102,34 @@ describe('recipes', () => {
     expect(() => resolveRecipe('dapo', 'mini', sets as Record<string, string>)).toThrow(
       expect.objectContaining({ kind: 'usage', where }),
     );
+  });
+
+  const refused: [sets: Record<string, string>, where: string, wayOut: RegExp, instead: Record<string, string>][] = [
+    [{ 'loss.kind': 'policy-gradient' }, 'loss.kind', /updatesPerIteration=1/, { updatesPerIteration: '1' }],
+    [
+      { 'loss.kind': 'policy-gradient', updatesPerIteration: '1', epochs: '2' },
+      'loss.kind',
+      /epochs=1/,
+      { epochs: '1' },
+    ],
+    [
+      { 'loss.kind': 'policy-gradient', sequencesPerUpdate: '255' },
+      ...(['loss.kind', /sequencesPerUpdate/, { sequencesPerUpdate: '256' }] as const),
+    ],
+    [
+      { 'kl.placement': 'loss', 'kl.estimator': 'k1' },
+      ...(['kl.estimator', /kl.placement=reward/, { 'kl.placement': 'reward' }] as const),
+    ],
+    [{ 'advantage.kind': 'reinforce++' }, 'advantage.whiten', /must be true/, { 'advantage.whiten': 'true' }],
+    [{ 'advantage.kind': 'reinforce++-baseline' }, 'advantage.whiten', /must be true/, { 'advantage.whiten': 'true' }],
+    [{ 'shaping.length': 'rrl' }, 'rewards.wrong', /must be -1/, { 'rewards.wrong': '-1' }],
+    [{ 'shaping.length': 'rra' }, 'rewards.wrong', /shaping.length=none/, { 'rewards.wrong': '-1' }],
+  ];
+  it.each(refused)('options that would not do what they say are refused: %o', (sets, where, wayOut, instead) => {
+    expect(() => resolveRecipe('grpo', 'mini', sets)).toThrow(
+      expect.objectContaining({ kind: 'usage', where, message: expect.stringMatching(wayOut) }),
+    );
+    expect(() => resolveRecipe('grpo', 'mini', { ...sets, ...instead })).not.toThrow();
   });
 
   it('refuses unknown names, presets and engines that cannot', () => {

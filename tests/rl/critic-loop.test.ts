@@ -28,6 +28,12 @@ describe('an RL run with a critic', () => {
     });
   });
 
+  it.each([1, 2, 5, 7, 16, 36])('makes %i updates of the critic where it is asked for as many', async (updates) => {
+    const critic = { ...ppo.critic, updatesPerIteration: updates };
+    const { run } = await trainEcho(withOptions({ ...ppo, iterations: 1, promptsPerIteration: 9, critic }));
+    expect(run.metrics[0]).toMatchObject({ samples: 36, 'critic.updates': updates });
+  });
+
   it('is refused without one', async () => {
     const policy = await openEchoPolicy(1);
     await expect(trainEcho(ppo, { policy, critic: policy })).rejects.toMatchObject({ where: 'advantage.kind' });
@@ -84,6 +90,43 @@ describe('critic pretraining', () => {
     expect(run.metrics.slice(0, 6).every((line) => line.updates === 0)).toBe(true);
     const explained = run.metrics.flatMap((line) => line['critic.explained_variance'] ?? []).map(Number);
     expect(explained.at(-1)).toBeGreaterThan(explained[0]!);
+  });
+
+  it('learns from all groups, also where dynamic sampling will filter them', async () => {
+    const sampling = { enabled: true, promptsPerBatch: 12, maxBatches: 0, excess: 'carry' } as const;
+    const { run } = await trainEcho(
+      withOptions({ ...config, iterations: 1, dynamicSampling: sampling, pipeline: { lag: 1 } }),
+    );
+    const pretrained = run.metrics.filter((line) => line['critic.pretraining'] === 1);
+    const plain = await trainEcho(withOptions({ ...config, iterations: 1 }));
+    expect(pretrained.map(({ timing: _, ...line }) => line)).toEqual(
+      plain.run.metrics.slice(0, pretrained.length).map(({ timing: _, ...line }) => line),
+    );
+    expect(pretrained.map((line) => line['groups.total'])).toEqual([6, 6, 6, 6, 6, 6]);
+    expect(pretrained.some((line) => Number(line['groups.no_variance']) > 0)).toBe(true);
+    expect(Number(run.metrics.at(-1)!['groups.total'])).toBeGreaterThanOrEqual(12);
+  });
+
+  it('takes truncated responses to go on with critic.bootstrapTruncated', async () => {
+    const targets = async (bootstrapTruncated: boolean) => {
+      const spied: Float32Array[] = [];
+      const critic = await openEchoCritic(2);
+      const original = critic.forwardBackward.bind(critic);
+      critic.forwardBackward = (data, loss, options) => {
+        spied.push(...data.map(({ vectors }) => vectors['return']!.filter((_, t) => vectors['weight']![t] !== 0)));
+        return original(data, loss, options);
+      };
+      const pretrain = { iterations: 2, stopAtExplainedVariance: null };
+      const options = { ...config.critic, bootstrapTruncated, pretrain, freezePolicyIterations: 1 };
+      const { run } = await trainEcho(withOptions({ ...config, iterations: 1, critic: options }), { critic });
+      const rows = run.rollouts.get(2)!;
+      return rows.map((row, i) => ({ row, G: spied[rows.length + i]!.at(-1)! }));
+    };
+    const [ends, goesOn] = [await targets(false), await targets(true)];
+    expect(ends.every(({ row, G }) => G === row.reward)).toBe(true);
+    const isCut = goesOn.map(({ row }) => row.stopReason === 'length');
+    expect(new Set(isCut).size).toBe(2);
+    expect(goesOn.map(({ row, G }) => G !== row.reward)).toEqual(isCut);
   });
 
   it('ends early once the critic explains enough', async () => {

@@ -31,7 +31,7 @@ function randomSequences(seed: number): Sequence[] {
   const noise = (n: number) => Float32Array.from({ length: n }, () => random.nextNormal());
   return [1, 7, 3, 12, 2, 5, 9].map((n, i) => {
     const attempt: Attempt = {
-      ...{ tokens: tokens(n), segments: undefined, stopReason: 'eos', reward: 0, rewards: undefined, trained: false },
+      ...{ tokens: tokens(n), segments: undefined, stopReason: 'eos', reward: 0, trained: false },
       mask: i === 3 ? Uint8Array.from({ length: n }, (_, t) => Number(t < 4 || t > 7)) : undefined,
       response: { text: '', tokens: new Int32Array(), stopReason: 'eos' },
       verdict: { status: i % 2 ? 'correct' : 'wrong', score: i % 2, reason: '' },

@@ -17,6 +17,7 @@ import {
   tokenWeights,
 } from '../../src/rl/index.js';
 import type { Datum } from '../../src/engine/types.js';
+import type { Verdict } from '../../src/tasks/types.js';
 
 fc.configureGlobal({ seed: 20250314, numRuns: 300 });
 
@@ -257,6 +258,31 @@ describe('rewards and their absence', () => {
       'missing.no_answer': 0,
       'missing.wrong': 1,
     });
+  });
+
+  it.each<[string, Pick<Verdict, 'status' | 'extracted' | 'wellFormed'>[], object]>([
+    ['never names an answer', [{ status: 'correct' }, { status: 'wrong' }], { 'missing.wrong': 2 }],
+    [
+      'never names one and refuses formats',
+      [{ status: 'correct' }, { status: 'wrong', wellFormed: false }],
+      { 'missing.wrong': 2 },
+    ],
+    ['says nothing else', [{ status: 'wrong' }], { 'missing.wrong': 2 }],
+    [
+      'finds no answer in any',
+      [{ status: 'wrong', wellFormed: false }],
+      { 'missing.wrong': 0, 'missing.no_answer': 2 },
+    ],
+    [
+      'finds one in some',
+      [{ status: 'correct', extracted: '4' }, { status: 'wrong' }],
+      { 'missing.wrong': 0, 'missing.no_answer': 2 },
+    ],
+  ])('tells no answers from wrong ones where the grader does: %s', (_, verdicts, expected) => {
+    const all = [...verdicts, verdicts.at(-1)!].map((verdict) => ({ verdict, stopReason: 'eos' as const }));
+    const { 'missing.wrong': wrong, ...others } = missingRewardAccount(all);
+    const found = 'missing.no_answer' in others ? { 'missing.no_answer': others['missing.no_answer'] } : {};
+    expect({ 'missing.wrong': wrong, ...found }).toEqual(expected);
   });
 });
 

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Attempt, Group } from '../../src/rl/attempt.js';
-import { chosenByLength, checkRewards, modelText, normaliseRewards, rewardOf } from '../../src/rl/rewards.js';
+import {
+  chosenByLength,
+  checkRewards,
+  modelText,
+  normaliseRewards,
+  rewardOf,
+  turnRewardsOf,
+} from '../../src/rl/rewards.js';
 import { EMPTY_MOMENTS } from '../../src/rl/shaping.js';
 import type { RlConfig } from '../../src/rl/index.js';
 import { rlConfig } from '../support/rl-config.js';
@@ -13,7 +20,7 @@ function attempt(changes: Partial<Attempt> & { text?: string; right?: boolean; l
   return {
     ...{ tokens, segments: undefined, mask: undefined, stopReason, response: { text, tokens, stopReason } },
     verdict: { status: right ? 'correct' : 'wrong', score: right ? 1 : 0, extracted: 'x', reason: '' },
-    ...{ modelLogprobs: undefined, samplingLogprobs: undefined, reward: 0, components: {}, rewards: undefined },
+    ...{ modelLogprobs: undefined, samplingLogprobs: undefined, reward: 0, components: {} },
     ...{ advantage: 0, advantages: undefined, trained: false },
     ...rest,
   };
@@ -45,6 +52,17 @@ describe('a reward', () => {
   it('adds what the environment gave', () => {
     const { value, components } = rewardOf(attempt({ right: true }), plain, { effort: 0, environment: 0.25 });
     expect([value, components]).toEqual([1.25, { base: 1, environment: 0.25 }]);
+  });
+
+  it('has what was given for earlier turns as it counts in it, unless a penalty has taken its place', () => {
+    const turn = (source: 'model' | 'tool') => ({ source, tokens: Int32Array.of(1, 2) });
+    const played = attempt({ right: true, segments: [turn('model'), turn('tool'), turn('model'), turn('model')] });
+    expect(turnRewardsOf(played, [0.5, 0, 0.25], plain)).toEqual([0.5, 0]);
+    expect(turnRewardsOf(played, [0, 0, 0.25], plain)).toBeUndefined();
+    const exploration = { enabled: true, lengthScale: 10, weight: 0.5, effortWeight: 0.2 };
+    expect(turnRewardsOf(played, [1, 1], shaping({ exploration }))).toEqual([0.5, 0.5]);
+    const penalised = { ...played, components: { base: 1, 'penalty.overlong': -2 } };
+    expect(turnRewardsOf(penalised, [1, 1], plain)).toBeUndefined();
   });
 
   it('RLSP: 0.8 (c - P / L) + 0.2 e', () => {
@@ -151,6 +169,13 @@ describe('running normalisation', () => {
       { base: 0.5 },
       { base: 9, raw: 9 },
     ]);
+  });
+
+  it('divides what was given for earlier turns alike', () => {
+    const groups = groupsOf([[0, 4]]);
+    groups[0]!.attempts[1]!.turnRewards = [1];
+    normaliseRewards(groups, EMPTY_MOMENTS, running);
+    expect(groups[0]!.attempts[1]!.turnRewards![0]).toBeCloseTo(1 / Math.sqrt(8), 12);
   });
 
   it('leaves attempts without a verdict alone', () => {

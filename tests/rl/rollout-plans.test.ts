@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { TrainableModel } from '../../src/engine/types.js';
+import type { Datum, TrainableModel } from '../../src/engine/types.js';
 import {
   EMPTY_MEMORY,
   memoryFromJson,
@@ -12,6 +12,7 @@ import {
 import type { RolloutContext } from '../../src/rl/rollouts.js';
 import type { Task } from '../../src/tasks/index.js';
 import { CHARS, echoTask, gradeEcho, openEchoPolicy, rendering } from '../support/echo-task.js';
+import { openEchoCritic } from '../support/echo-training.js';
 import { MemoryRun } from '../support/memory-run.js';
 import { encodeChars } from '../support/reference-engine.js';
 import { rlConfig } from '../support/rl-config.js';
@@ -141,12 +142,25 @@ it('dynamic sampling by reward keeps groups that differ in reward alone', async 
   const allWrong = echoTask((problem, response) => ({ ...gradeEcho(problem, response), status: 'wrong', score: 0 }));
   const config = (metric: 'accuracy' | 'reward') => ({
     ...{ iterations: 1, shaping: shaped, dynamicSampling: { ...dynamic, metric, maxBatches: 2 } },
+    rewards: { ...rlConfig().rewards, wrong: -1 },
   });
   const byReward = await train(config('reward'), { task: allWrong });
   expect(byReward.run.metrics[0]!['groups.trained']).toBe(6);
   const byAccuracy = await train(config('accuracy'), { task: allWrong });
   expect(byAccuracy.run.metrics[0]).toMatchObject({ 'groups.trained': 0, cannot_learn: 'all-wrong' });
 });
+
+/** The returns of each run of tokens that carry weight. */
+function returnsByTurn({ vectors }: Datum): number[][] {
+  const [weight, returns] = [vectors['weight']!, vectors['return']!];
+  const turns: number[][] = [];
+  weight.forEach((w, t) => {
+    if (w === 0) return;
+    if (t === 0 || weight[t - 1] === 0) turns.push([]);
+    turns.at(-1)!.push(returns[t]!);
+  });
+  return turns;
+}
 
 describe('several turns', () => {
   const changes = { environment: { maxTurns: 3, maxTokensPerTurn: 2 }, maxTokens: 5, iterations: 1 };
@@ -158,6 +172,29 @@ describe('several turns', () => {
     expect(Number(line!['length.mean'])).toBeLessThanOrEqual(5);
     expect(Number(line!['reward.environment'])).toBeGreaterThan(0);
     expect(run.rollouts.get(1)!.some(({ components }) => components?.environment === 0.375)).toBe(true);
+  });
+
+  const paid: [string, Partial<RlConfig>][] = [
+    ['at once', {}],
+    ['sampled ahead', { iterations: 2, pipeline: { lag: 1, importanceCap: null } }],
+  ];
+  it.each(paid)('are paid where they end: returns are of what comes from a token on (%s)', async (_, more) => {
+    const critic = await openEchoCritic(2);
+    const passes: (readonly Datum[])[] = [];
+    const original = critic.forwardBackward.bind(critic);
+    critic.forwardBackward = (data, loss, options) => (passes.push(data), original(data, loss, options));
+    const advantage = { ...rlConfig().advantage, kind: 'gae' as const };
+    const run = await MemoryRun.create(7);
+    const config = rlConfig({ ...changes, advantage, ...more });
+    const common = { policy: await openEchoPolicy(1), critic, task: turnsTask(), render: turnRendering };
+    await trainRl({ ...common, run, config, stopWhen: ({ iteration }) => iteration === 1 });
+    await trainRl({ ...common, run, config, resumeFrom: await run.latestCheckpoint() });
+    const rows = [...run.rollouts.values()].flat();
+    const turns = passes.flat().map(returnsByTurn);
+    expect(turns).toHaveLength(rows.length);
+    expect(new Set(turns.map(({ length }) => length))).toEqual(new Set([1, 2, 3]));
+    const expected = rows.map(({ reward }, i) => turns[i]!.map((G_T, turn) => G_T.map(() => reward - 0.125 * turn)));
+    expect(turns).toEqual(expected);
   });
 
   it('agree with the trainer on every token of the model', async () => {
@@ -232,6 +269,21 @@ describe('the KL to the starting policy', () => {
     const [measured, plain] = [await train(on), await train({ ...on, monitors: { startKl: false } })];
     expect(measured.weights).toEqual(plain.weights);
     expect(plain.run.metrics[0]).not.toHaveProperty('kl.start');
+  });
+
+  const onLag: [string, Partial<RlConfig>][] = [
+    ['sampler', { oldLogprobs: 'sampler' }],
+    ['trainer', { oldLogprobs: 'trainer' }],
+    ['reward', { oldLogprobs: 'trainer', kl: { ...rlConfig().kl, placement: 'reward' } }],
+  ];
+  it.each(onLag)('is that of the weights before the updates, whatever weights sampled (lag 1, %s)', async (_, more) => {
+    const ahead = { ...on, ...more, pipeline: { lag: 1, importanceCap: null } } as const;
+    const [measured, plain] = [await train(ahead), await train({ ...ahead, monitors: { startKl: false } })];
+    expect(measured.weights).toEqual(plain.weights);
+    const kl = measured.run.metrics.map((line) => Number(line['kl.start']));
+    expect(kl[0]).toBeLessThan(1e-9);
+    // The start sampled the second iteration too, and is no longer the policy.
+    expect(kl[1]).toBeGreaterThan(1e-4);
   });
 
   it('is measured where the sampler reports nothing of the trained distribution', async () => {

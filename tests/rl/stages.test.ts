@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { planStages, stageConfig, trainRl, type RlConfig, type Stage } from '../../src/rl/index.js';
+import { engineNeeds, planStages, stageConfig, trainRl, type RlConfig, type Stage } from '../../src/rl/index.js';
 import { echoTask, openEchoPolicy, rendering } from '../support/echo-task.js';
 import { MemoryRun } from '../support/memory-run.js';
 import { rlConfig } from '../support/rl-config.js';
@@ -101,6 +101,16 @@ describe('the stages of a configuration', () => {
   const problems = echoTask().problems('train', 1);
   const plan = (of: Stage[], changes: Partial<RlConfig> = {}) =>
     planStages(config({ curriculum: { stages: of }, ...changes }), problems, 1);
+
+  it('have needs of an engine as the run has', () => {
+    const later = stage('later', { set: { 'loss.entropyBonus': 0.01, minP: 0.1 } });
+    expect(engineNeeds(config())).toEqual([]);
+    expect(engineNeeds(config({ curriculum: { stages: [stage('first'), later, later] } }))).toEqual([
+      ...['exactEntropy', 'minP'],
+    ]);
+    const loss = { ...config().loss, entropyBonus: 0.1 };
+    expect(engineNeeds(config({ loss }))).toEqual(['exactEntropy']);
+  });
 
   it('set options by dotted path, and refuse those that are none or of the whole run', () => {
     const set = (values: Stage['set']) => stageConfig(config(), { set: values }, 'curriculum.stages.0');

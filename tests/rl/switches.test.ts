@@ -11,6 +11,9 @@ const first = (spied: Spied) => spied.policyPasses[0];
 const texts = (rows: readonly RolloutRow[]) => rows.map((row) => `${row.problemId} ${row.sample} ${row.text}`);
 const trained = (rows: readonly RolloutRow[]) => texts(rows.filter((row) => row.trained));
 
+const byProblem = (rows: readonly RolloutRow[]) =>
+  [...new Set(rows.map((row) => row.problemId))].map((id) => rows.filter((row) => row.problemId === id));
+
 const PPO = { 'advantage.kind': 'gae', 'advantage.lambda': '0.9', 'critic.optimizer.lr': '0.03' };
 
 describe('VAPO', () => {
@@ -130,6 +133,15 @@ describe('DAPO', () => {
     expect(on.rows.map((row) => row.advantage)).toEqual(off.rows.map((row) => row.advantage));
   });
 
+  it('overlong filter: the constant of Dr. GRPO does not depend on it', async () => {
+    const sets = { aggregation: 'constant', 'loss.entropyBonus': '1e-12', updatesPerIteration: '2' };
+    const on = await spiedRun({ ...sets, 'overlong.filter': 'true' });
+    expect(on.rows.some((row) => row.stopReason === 'length')).toBe(true);
+    expect(on.policyPasses).toHaveLength(2);
+    const weights = on.policyPasses.flatMap((pass) => vectorOf(pass, 'weight').flat());
+    weights.forEach((w) => expect(w).toBeCloseTo(1 / (18 * on.config.maxTokens), 8));
+  });
+
   it('soft overlong punishment: overlong.soft.enabled lowers rewards beyond L_max - L_cache, and no others', async () => {
     const soft = { 'overlong.soft.maxTokens': '4', 'overlong.soft.cacheTokens': '2' };
     const [off, on] = [await spiedRun(soft), await spiedRun({ ...soft, 'overlong.soft.enabled': 'true' })];
@@ -230,6 +242,7 @@ describe('T1', () => {
       ...KL,
       iterations: '4',
       'kl.placement': 'loss',
+      'kl.estimator': 'k3',
       'kl.reference.every': '2',
       'kl.reference.keep': '0.7',
     };
@@ -256,6 +269,47 @@ describe('all', () => {
     expect(on.rows.map((row) => row.reward)).toEqual(off.rows.map((row) => row.reward));
     expect(on.rows.every((row) => row.advantage === 0)).toBe(true);
     expect(on.policyPasses).toHaveLength(0);
+  });
+
+  describe('control.shuffledReward: no verdict is learned from, only the rewards as they were dealt out', () => {
+    const SHUFFLED = { 'control.shuffledReward': 'true' };
+
+    it('the same rollouts, verdicts and sum of rewards', async () => {
+      const [off, on] = [await spiedRun({}), await spiedRun(SHUFFLED)];
+      expect(texts(on.rows)).toEqual(texts(off.rows));
+      expect(on.rows.map((row) => row.status)).toEqual(off.rows.map((row) => row.status));
+      expect(sum(on.rows.map((row) => row.reward))).toBe(sum(off.rows.map((row) => row.reward)));
+      expect(on.rows.some((row) => (row.reward === 1) !== (row.status === 'correct'))).toBe(true);
+    });
+
+    it('loss.positiveNll imitates what was rewarded as right', async () => {
+      const on = await spiedRun({ ...SHUFFLED, 'loss.positiveNll': '0.1', 'loss.entropyBonus': '1e-12' });
+      const imitated = vectorOf(first(on), 'nllWeight').map((w_T) => w_T.some((w) => w !== 0));
+      expect(imitated).toEqual(on.rows.map((row) => row.reward === 1));
+    });
+
+    it.each(['accuracy', 'reward'])('dynamicSampling.metric=%s keeps prompts whose rewards differ', async (metric) => {
+      const dynamic = { 'dynamicSampling.enabled': 'true', 'dynamicSampling.metric': metric };
+      const on = await spiedRun({
+        ...SHUFFLED,
+        ...dynamic,
+        promptsPerIteration: '12',
+        'dynamicSampling.maxBatches': '1',
+      });
+      const groups = byProblem(on.rows);
+      const kept = groups.map((rows) => rows.some((row) => row.trained));
+      expect(kept).toEqual(groups.map((rows) => new Set(rows.map((row) => row.reward)).size > 1));
+      expect(new Set(kept).size).toBe(2);
+      const alike = groups.filter((rows) => new Set(rows.map((row) => row.status)).size === 1);
+      expect(alike.some((rows) => rows.some((row) => row.trained))).toBe(true);
+    });
+
+    it('shaping.length=rs takes the longest of those that were rewarded as right', async () => {
+      const on = await spiedRun({ ...SHUFFLED, 'shaping.length': 'rs' });
+      const pairs = byProblem(on.rows.filter((row) => row.trained)).map((rows) => rows.map((row) => row.reward).sort());
+      expect(pairs.length).toBeGreaterThan(1);
+      expect(pairs.every((rewards) => rewards.join() === '0,1')).toBe(true);
+    });
   });
 
   it('advantage.whiten: mean 0 and deviation 1 over the tokens, in the same order', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderingOf } from '../../src/rl/index.js';
 import type { Attempt, Group } from '../../src/rl/rollouts.js';
-import { planUpdates } from '../../src/rl/updates.js';
+import { planUpdates, type PlannedUpdate } from '../../src/rl/updates.js';
 import { lastDigitTask } from '../../src/tasks/index.js';
 import { rlConfig } from '../support/rl-config.js';
 
@@ -12,7 +12,7 @@ function attempt(tokens: number, stopReason: Attempt['stopReason'] = 'eos'): Att
     response: { text: '', tokens: new Int32Array(tokens), stopReason },
     verdict: { status: 'wrong', score: 0, reason: '' },
     ...{ segments: undefined, mask: undefined, modelLogprobs: undefined, samplingLogprobs: undefined },
-    ...{ reward: 0, rewards: undefined, advantage: 1, advantages: undefined, trained: false },
+    ...{ reward: 0, advantage: 1, advantages: undefined, trained: false },
   };
 }
 
@@ -22,7 +22,7 @@ function group(attempts: Attempt[]): Group {
 
 const groups = (count: number, size: number) =>
   Array.from({ length: count }, () => group(Array.from({ length: size }, () => attempt(2))));
-const sizes = (plan: unknown[][]) => plan.map((sequences) => sequences.length);
+const sizes = (plan: PlannedUpdate[]) => plan.map(({ sequences }) => sequences.length);
 
 describe('planUpdates', () => {
   it('cuts whole groups into nearly equal updates', () => {
@@ -36,14 +36,15 @@ describe('planUpdates', () => {
     const config = rlConfig({ updatesPerIteration: null, sequencesPerUpdate: 5 });
     const plan = planUpdates(groups(3, 4), config);
     expect(sizes(plan)).toEqual([5, 5, 2]);
-    expect(new Set(plan.flat().map((sequence) => sequence.attempt)).size).toBe(12);
+    expect(new Set(plan.flatMap(({ sequences }) => sequences.map(({ attempt }) => attempt))).size).toBe(12);
   });
 
   it('leaves out empty responses, and truncated ones under overlong filtering', () => {
     const mixed = [group([attempt(0), attempt(3), attempt(4, 'length')])];
     expect(sizes(planUpdates(mixed, rlConfig()))).toEqual([2]);
     const filter = { ...rlConfig().overlong, filter: true };
-    expect(sizes(planUpdates(mixed, rlConfig({ overlong: filter })))).toEqual([1]);
+    expect(planUpdates(mixed, rlConfig({ overlong: filter }))).toMatchObject([{ sequences: [{}], filtered: 1 }]);
+    expect(planUpdates(mixed, rlConfig())).toMatchObject([{ filtered: 0 }]);
   });
 });
 

@@ -55,7 +55,7 @@ describe('an episode with a tool', () => {
     expect(episodes).toHaveLength(1);
     for (const episode of episodes[0]!) {
       expect(textOf(episode)).toEqual(['model:[calc: 2*3]', 'tool:[out: 6]', 'model:6.']);
-      expect(episode).toMatchObject({ stopReason: 'stop', reward: 0 });
+      expect(episode).toMatchObject({ stopReason: 'stop', rewards: [0, 0] });
     }
   });
 
@@ -122,10 +122,10 @@ describe('an environment', () => {
     environment: { stop: [']'], suggestedMaxTurns: 3, reset: reset ?? (() => Promise.resolve({ step })) },
   });
 
-  it('adds its rewards up', async () => {
+  it('keeps its rewards by turn', async () => {
     const of = withEnvironment((text) => Promise.resolve({ append: '!', done: text.endsWith('.'), reward: 0.25 }));
     const { episodes } = await play((text) => (text.endsWith('!') ? 'x.' : 'y]'), {}, of);
-    expect(episodes[0]![0]).toMatchObject({ reward: 0.5, stopReason: 'stop' });
+    expect(episodes[0]![0]).toMatchObject({ rewards: [0.25, 0.25], stopReason: 'stop' });
   });
 
   it('that throws ends its attempt alone, with the reason', async () => {

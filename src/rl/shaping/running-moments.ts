@@ -36,7 +36,17 @@ export function updateMoments(moments: RunningMoments, values: ArrayLike<number>
  * above 0 (one value, or all equal) only the mean is taken off.
  */
 export function normaliseReward(x: number, moments: RunningMoments, clip: number): number {
-  const std = moments.count > 1 ? Math.sqrt(moments.m2 / (moments.count - 1)) : 0;
+  const std = deviation(moments);
   const normalised = std > 0 ? (x - moments.mean) / std : x - moments.mean;
   return Math.min(clip, Math.max(-clip, normalised));
+}
+
+/** What {@link normaliseReward} multiplies by, before it clips: 1 / std. */
+export function normalisingScale(moments: RunningMoments): number {
+  const std = deviation(moments);
+  return std > 0 ? 1 / std : 1;
+}
+
+function deviation({ count, m2 }: RunningMoments): number {
+  return count > 1 ? Math.sqrt(m2 / (count - 1)) : 0;
 }
