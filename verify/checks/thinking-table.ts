@@ -66,7 +66,8 @@ async function row(ctx: CheckContext, { label, prefix, args }: Table, method: As
   const [file, name, text, temperature, atOnce] = method;
   const out = `${prefix}${file}.json`;
   const how = ['--method', text, '--temperature', String(temperature), '--concurrency', String(atOnce)];
-  const kept = ['--seed', '11', '--cache', `${prefix}cache`, '--out', out];
+  // A cache of its own, so that no method is quick with another's replies.
+  const kept = ['--seed', '11', '--cache', `${prefix}${file}-cache`, '--out', out];
   const seconds = await once(ctx, out, ['eval', ...args, ...how, ...kept]);
   const result = Result.parse(JSON.parse(await readFile(path.join(ctx.scratch, out), 'utf8')));
   const [low, high] = result.ci95;
