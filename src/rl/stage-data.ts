@@ -10,7 +10,7 @@ export const stageDataSchema = z.strictObject({
   promptLength: z
     .enum(['all', 'short', 'long'])
     .describe(
-      'FastCuRL: problems whose prompts have at most as many characters as their mean (short), or more (long).',
+      'FastCuRL: problems whose prompts have at most as many characters as their mean (short), or more (long); all of them where prompts have one length.',
     ),
   difficulty: z
     .strictObject({ min: z.number().nullable(), max: z.number().nullable() })
@@ -98,17 +98,25 @@ function nothingFits(where: string, searched: string): HoneError {
   });
 }
 
-/** Mean prompt length in characters over a source, or over the first `pool` problems of an endless one. */
-export function meanPromptLength(source: ProblemSource, pool: number): number {
+/** Prompt lengths in characters of a source, or of the first `pool` problems of an endless one. */
+function promptLengths(source: ProblemSource, pool: number): number[] {
   const count = source.size === Infinity ? pool : source.size;
-  let sum = 0;
-  for (let index = 0; index < count; index++) sum += source.at(index).prompt.length;
-  return sum / count;
+  return Array.from({ length: count }, (_, index) => source.at(index).prompt.length);
 }
 
-/** FastCuRL (arXiv 2503.17287 section 2.1): the threshold is the mean prompt length in characters. */
+/** Mean prompt length in characters over a source, or over the first `pool` problems of an endless one. */
+export function meanPromptLength(source: ProblemSource, pool: number): number {
+  const lengths = promptLengths(source, pool);
+  return lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+}
+
+/**
+ * FastCuRL (arXiv 2503.17287 section 2.1): the threshold is the mean prompt length in characters. Where all prompts have
+ * one length there is nothing to split, and every problem is in both parts.
+ */
 function lengthRules(source: ProblemSource, { promptLength, pool }: StageData): Rule[] {
-  if (promptLength === 'all') return [];
+  const lengths = promptLength === 'all' ? [] : promptLengths(source, pool);
+  if (lengths.every((length) => length === lengths[0])) return [];
   const mean = meanPromptLength(source, pool);
   return [({ prompt }) => (promptLength === 'short' ? prompt.length <= mean : prompt.length > mean)];
 }

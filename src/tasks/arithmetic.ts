@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { RandomStream } from '../core/index.js';
 import { leavesOf, parseExpression, writeExpression, type Expression, type Operator } from './expression.js';
 import { parseOptions } from './options.js';
+import { searchEffort } from './signals/effort.js';
 import { drawnSource, type Draft } from './split.js';
 import type { Problem, Response, Task, Verdict } from './types.js';
 import { correct, wrong } from './verdicts.js';
@@ -107,6 +108,8 @@ function work(problem: Problem, slips: number, random: RandomStream): string {
   return text;
 }
 
+/** Steps that count, and those struck out. */
+const STEPS = { candidate: /[-+*()\d]+(?=[=.])/, backtrack: /[\d)]x/ };
 const RESPONSE = /^(?:[-+*()\d]+[=x])*-?\d+\.$/;
 
 function gradeText(problem: Problem, { text, stopReason }: Response, strict: boolean): Verdict {
@@ -160,6 +163,8 @@ export function arithmeticTask(input?: z.input<typeof arithmeticOptions>): Task 
     suggestedMaxTokens: longestWork(options),
     problems: (split, seed) => drawnSource(NAME, split, seed, (random) => draw(options, random)),
     grade: async (problem, response) => gradeText(problem, response, options.strict),
+    // Every step written once, and each once struck out and mended.
+    effort: (_problem, { text }) => searchEffort(text, { ...STEPS, cap: 2 * (2 ** options.depth - 1) }),
     demonstrate: (problem, style, random) => ({
       problem,
       response: work(problem, style === 'search' ? options.slips : 0, random),

@@ -107,6 +107,12 @@ describe('the problems of a stage', () => {
     expect(await stageProblems(finite, everything, 1, 'here')).toBe(finite);
   });
 
+  it('are all of them in both parts where prompts have one length', async () => {
+    const alike = { ...finite, at: (index: number) => ({ ...finite.at(index), prompt: 'same' }) };
+    for (const promptLength of ['short', 'long'] as const)
+      expect(await stageProblems(alike, { ...everything, promptLength }, 1, 'here')).toBe(alike);
+  });
+
   it('of an endless task are found as they come, in any order of asking', async () => {
     const source = arithmeticTask({ depth: 2 }).problems('train', 3);
     const threshold = meanPromptLength(source, 200);
