@@ -145,7 +145,7 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
   const gsm8k = ['gsm8k', '--data', ctx.data as string, '--model', 'smollm2', '--n', '100', '--max-tokens', '256'];
   const real = await table(ctx, { label: 'SmolLM2-135M, GSM8K', prefix: 'real-', args: gsm8k });
   const text = [
-    '| model, problems | method | accuracy [95 %] | tokens | calls | no answer, % | seconds |',
+    '| model, problems | method | accuracy [95 %] | tokens | calls | no answer or cut off, % | seconds |',
     '|---|---|---|---|---|---|---|',
     ...[...real.lines, ...tiny.lines],
     '',
