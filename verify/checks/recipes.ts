@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import PQueue from 'p-queue';
 import { pairedBootstrap, readResult } from '../../src/evals/index.js';
@@ -88,6 +88,10 @@ async function measure(ctx: CheckContext, run: PlannedRun): Promise<Measured> {
 }
 
 async function run(ctx: CheckContext): Promise<CheckResult> {
+  await copyFile(
+    path.resolve(import.meta.dirname, '../recipes/congruence.ts'),
+    path.join(ctx.scratch, 'congruence.ts'),
+  );
   for (const start of STARTS) await trainStart(ctx, start);
   const queue = new PQueue({ concurrency: AT_ONCE });
   await queue.addAll(RUNS.map((planned) => () => one(ctx, planned)));

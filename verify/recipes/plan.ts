@@ -30,11 +30,11 @@ export const STARTS: readonly Start[] = [
     maxTokens: 140,
   },
   {
-    name: 'arithmetic',
-    task: 'arithmetic',
-    taskOptions: ['depth=2', 'operands=[0,5]', 'operators=+-', 'limit=10'],
-    warmStart: ['--style', 'plain', ...set('updates=300'), ...WARM_START],
-    maxTokens: 32,
+    name: 'congruence',
+    task: './congruence.ts',
+    taskOptions: [],
+    warmStart: ['--style', 'search', '--demonstrations', '4000', ...set('updates=500'), ...WARM_START],
+    maxTokens: 175,
   },
 ];
 
