@@ -73,7 +73,10 @@ export default defineTask({
     const said = { extracted: claim, wellFormed: true };
     return hits && claim === `${worked}!` ? correct(claim, 'solves it', said) : wrong('the claim is wrong', said);
   },
-  demonstrate: (problem, _, random) => ({ problem, response: search(puzzleOf(problem), random) }),
+  demonstrate: (problem, style, random) => ({
+    problem,
+    response: style === 'plain' ? String(problem.answer) : search(puzzleOf(problem), random),
+  }),
   /** Different digits tried, each worked out rightly. */
   effort: (problem, { text }) => {
     const { digits, target } = puzzleOf(problem);
