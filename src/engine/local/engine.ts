@@ -9,7 +9,7 @@ export interface LocalEngineOptions {
   /** Threads of the native kernels; default: what the machine runs at once. */
   threads?: number;
   /**
-   * Small models (up to 8 million parameters) train and sample as so many copies in worker threads, which share
+   * Small models (up to 4 million parameters to train, 8 to sample) work as so many copies in worker threads, which share
    * `threads`; 1: no copies. Default: one for each thread, at most 8; inline none. Results depend on the number by
    * rounding alone.
    */

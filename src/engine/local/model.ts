@@ -127,7 +127,7 @@ export class LocalModel implements TrainableModel {
   }
 
   #replicasOf(handle: number): Replicas | undefined {
-    if (!this.pool || this.info.parameters > REPLICA_PARAMETERS) return undefined;
+    if (!this.pool || this.info.parameters > REPLICA_PARAMETERS.sampling) return undefined;
     return new Replicas(this.pool, { channel: this.channel, handle });
   }
 
@@ -167,7 +167,8 @@ export class LocalModel implements TrainableModel {
   async #shares(sequences: readonly Sequence[], train: boolean): Promise<Share[]> {
     const lengths = sequences.map(({ input }) => input.length);
     const { tokensPerMicroBatch, handle } = this.opened;
-    const replicas = train && this.#isBase ? undefined : this.#replicas;
+    const whole = this.info.parameters > REPLICA_PARAMETERS.training || (train && this.#isBase);
+    const replicas = whole ? undefined : this.#replicas;
     const divided = replicas && divideSequences(lengths, tokensPerMicroBatch, replicas.size);
     if (!divided) {
       const batches = planMicroBatches(lengths, tokensPerMicroBatch);

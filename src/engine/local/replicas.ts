@@ -1,7 +1,7 @@
 import type { Args, Channel, Method } from './channel.js';
 
-/** Models up to this size train and sample faster as copies with a thread each (experiments/LOG.md). */
-export const REPLICA_PARAMETERS = 2 ** 23;
+/** Up to so many parameters models work faster as copies with a thread each (experiments/LOG.md). */
+export const REPLICA_PARAMETERS = { training: 2 ** 22, sampling: 2 ** 23 } as const;
 
 /** Worker threads that hold copies of small models, with a share of the machine's threads each. */
 export class ReplicaPool {
