@@ -59,29 +59,27 @@ export async function lockFile(file: string, onLost: (why: HoneError) => void): 
 }
 
 function runPlace(path: string): Place {
-  const [lock, guard, holder] = [LOCK_NAME, GUARD_NAME, HOLDER_NAME].map((name) => join(path, name)) as Three;
-  const words = {
+  return placeAt(path, (name) => join(path, name), {
     name: 'the run folder',
     inUse:
       'Wait for it to end, stop it, or choose another folder with --out. A crashed holder frees the folder within a minute.',
     lost: 'Another process took the folder, or it was removed. See who uses it, then go on with hone resume.',
-  };
-  return { path, lock, guard, holder, words };
+  });
 }
 
 function filePlace(path: string, real: string): Place {
-  const beside = (name: string): string => join(dirname(real), `.${basename(real)}${name}`);
-  const [lock, guard, holder] = [LOCK_NAME, GUARD_NAME, HOLDER_NAME].map(beside) as Three;
-  const words = {
+  return placeAt(path, (name) => join(dirname(real), `.${basename(real)}${name}`), {
     name: 'the file',
     inUse:
       'Wait for it to end, stop it, or choose another file with --out. A crashed holder frees the file within a minute.',
     lost: 'Another process took the file. See who uses it, then run the same command again.',
-  };
-  return { path, lock, guard, holder, words };
+  });
 }
 
-type Three = [string, string, string];
+/** @param at where the file of a name lies */
+function placeAt(path: string, at: (name: string) => string, words: Place['words']): Place {
+  return { path, lock: at(LOCK_NAME), guard: at(GUARD_NAME), holder: at(HOLDER_NAME), words };
+}
 
 /** Without symbolic links, whether the file exists or not. */
 async function trueName(file: string): Promise<string> {

@@ -11,10 +11,10 @@ import type {
 } from '../types.js';
 import { saveAdapter } from './adapter.js';
 import { Board, sizesOf } from './board.js';
-import { tokensOfEach } from './divide.js';
-import { positionBytes } from './kv-cache.js';
-import { Parameters } from './parameters.js';
+import { DEFAULT_CACHE_BYTES, positionBytes } from './kv-cache.js';
+import type { Parameters } from './parameters.js';
 import type { Prefix } from './prefixes.js';
+import { copyOf, describe, optionsOfEach, type SharedModel } from './shared-model.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
 import type { BatchShape } from './llama/layer-graph.js';
@@ -28,9 +28,6 @@ export interface BackendOptions extends SessionOptions {
 }
 
 const DEFAULT_SLOTS = 64;
-/** Sequences at once in each copy of a small model: its graphs are short, so that more of them pay. */
-const REPLICA_SLOTS = 128;
-const DEFAULT_CACHE_BYTES = 2 ** 30;
 
 export interface Opened {
   handle: number;
@@ -45,14 +42,6 @@ export interface NamedTensor {
   name: string;
   shape: number[];
   data: Float32Array;
-}
-
-/** What it takes to make a copy of a model in another thread; its weights lie in `weights`. */
-export interface SharedModel extends Pick<Parameters, 'config' | 'adapter' | 'version'> {
-  weights: SharedArrayBuffer;
-  sizes: [name: string, length: number][];
-  options: OpenModelOptions;
-  tokensPerMicroBatch: number;
 }
 
 interface ModelEntry {
@@ -253,14 +242,8 @@ export class Backend {
   /** Weights of a model or snapshot for copies in other threads. */
   async share(handle: number): Promise<SharedModel> {
     const { entry, parameters } = this.#shown(handle);
-    const { config, adapter, arrays, version } = parameters;
-    const { options } = entry;
     await this.showWeights(handle);
-    return {
-      ...{ config, adapter, version, options, sizes: sizesOf(arrays) },
-      weights: (entry.weights as Board).memory,
-      tokensPerMicroBatch: options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(config),
-    };
+    return describe(parameters, entry.weights as Board, entry.options);
   }
 
   async showWeights(handle: number): Promise<void> {
@@ -271,23 +254,8 @@ export class Backend {
 
   /** One of `size` copies of a model, which divide its memory for caches and micro-batches between them. */
   async replica(shared: SharedModel, size: number): Promise<{ handle: number; gradients: SharedArrayBuffer }> {
-    const { config, adapter, version, sizes } = shared;
-    const parameters = await Parameters.of(
-      config,
-      new Map(sizes.map(([name, length]) => [name, new Float32Array(length)])),
-      adapter,
-    );
-    const weights = new Board(shared.weights, sizes);
-    parameters.take(weights, version);
-    const { handle } = this.#opened(
-      {
-        ...shared.options,
-        samplingSlots: Math.ceil((shared.options.samplingSlots ?? size * REPLICA_SLOTS) / size),
-        cacheBytes: Math.floor((shared.options.cacheBytes ?? DEFAULT_CACHE_BYTES) / size),
-        tokensPerMicroBatch: tokensOfEach(shared.tokensPerMicroBatch, size),
-      },
-      parameters,
-    );
+    const { parameters, weights } = await copyOf(shared);
+    const { handle } = this.#opened(optionsOfEach(shared, size), parameters);
     const gradients = Board.for(parameters.trained());
     Object.assign(this.#model(handle), { weights, gradients });
     return { handle, gradients: gradients.memory };

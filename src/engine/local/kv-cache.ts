@@ -3,6 +3,9 @@ import type { ModelConfig } from '../../model/index.js';
 import { SAMPLING_IO } from './llama/sampling-graph.js';
 import { loadOrt, tensorOf, type Tensor } from './session.js';
 
+/** Bound for a sampler's keys and values where the caller sets none. */
+export const DEFAULT_CACHE_BYTES = 2 ** 30;
+
 /** Memory of the keys and values of one position in all layers, in bytes. */
 export function positionBytes({ layers, kvHeads, headDim }: ModelConfig): number {
   return layers * 2 * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT;
