@@ -266,13 +266,18 @@ export class EndpointChatModel implements ChatModel {
   async #ask(key: string, job: Job, options: ChatOptions): Promise<Asked> {
     const kept = await this.#options.cache?.get(key);
     if (kept !== undefined) return { reply: kept, attempts: 0 };
-    let attempts = 0;
-    const reply = await this.#guarded(key, options, (attempt) => {
+    let [attempts, empties] = [0, 0];
+    const reply = await this.#guarded(key, options, async (attempt) => {
       attempts = attempt + 1;
       if (attempt > 0) options.onRestart?.();
-      return this.#attempt(job, options, attempt);
+      const found = await this.#attempt(job, options);
+      // Other faults before it say nothing about an empty answer.
+      if (found.choices.some(isEmpty) && empties++ < this.#policy.emptyRetries)
+        throw new ChatError('empty', 'the reply holds an empty answer', { where: this.#transport.url('') });
+      // Before the next request takes the slot: a kill costs no more replies than there are slots.
+      await this.#options.cache?.put(key, found);
+      return found;
     });
-    await this.#options.cache?.put(key, reply);
     return { reply, attempts };
   }
 
@@ -294,7 +299,6 @@ export class EndpointChatModel implements ChatModel {
   async #attempt(
     { route, body, request, startsInside, rawText = false }: Job,
     options: ChatOptions,
-    attempt: number,
   ): Promise<ChatReply> {
     const promptCharacters = JSON.stringify(body['messages'] ?? body['prompt'] ?? '').length;
     try {
@@ -303,8 +307,6 @@ export class EndpointChatModel implements ChatModel {
         ...{ signal: options.signal, onDelta: options.onDelta, pace: options.pace },
       });
       this.#budget.charge(reply.usage);
-      if (attempt < this.#policy.emptyRetries && reply.choices.some(isEmpty))
-        throw new ChatError('empty', 'the reply holds an empty answer', { where: this.#transport.url('') });
       return reply;
     } catch (error) {
       if (error instanceof ChatError) this.#countLoss(error, promptCharacters);

@@ -8,7 +8,7 @@ export interface RetryPolicy {
   /** Wait before the first of them, in seconds; doubles with each. */
   firstWait: number;
   longestWait: number;
-  /** Attempts after an empty answer; then the emptiness is taken as the model's own. */
+  /** So many empty answers are asked for again; then the emptiness is taken as the model's own. */
   emptyRetries: number;
 }
 

@@ -159,6 +159,13 @@ describe('faults that stay', () => {
     expect(server.requests).toHaveLength(3);
   });
 
+  it("does not take an empty answer for the model's own because other faults came before", async () => {
+    const before: Fault[] = [...new Array<Fault>(4).fill({ kind: 'status', status: 500 }), { kind: 'empty' }];
+    const model = await start({ fault: ({ number }) => before[number] }, { retry: { ...RETRY, emptyRetries: 2 } });
+    expect((await model.complete(ask())).choices[0]?.content).toContain('you said');
+    expect(server.requests).toHaveLength(6);
+  });
+
   it('names what keeps the server from being reached', async () => {
     await start();
     await server.close();
