@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import PQueue from 'p-queue';
 import { pairedBootstrap, readResult } from '../../src/evals/index.js';
-import { readRun } from '../../src/runs/index.js';
+import { readRun, type MetricsLine } from '../../src/runs/index.js';
 import { hone, mustRun } from '../hone.js';
 import { CONTROL, type PlannedRun, RECIPES, RUNS, type Start, STARTS } from '../recipes/plan.js';
-import { type Measured, recipeTable } from '../recipes/table.js';
+import { curveTable, type Measured, recipeTable } from '../recipes/table.js';
 import type { Check, CheckContext, CheckResult } from '../types.js';
 
 /** Runs share two cores, one each: twice the time of a run, and more runs an hour. */
@@ -19,24 +19,33 @@ const SEED_AND_THREADS = ['--seed', '1000', '--threads', '1'];
 
 const taskArguments = ({ taskOptions }: Start): string[] => taskOptions.flatMap((option) => ['--task-option', option]);
 
+const warmStart = (start: Start): string[] => [
+  ...['train', 'sft', '--model', 'tiny', '--task', start.task, ...taskArguments(start), ...start.warmStart],
+  ...['--threads', '1'],
+];
+
 async function trainStart(ctx: CheckContext, start: Start): Promise<void> {
-  const args = ['train', 'sft', '--model', 'tiny', '--task', start.task, ...taskArguments(start), ...start.warmStart];
-  await runOnce(ctx, `start-${start.name}`, [...args, '--threads', '1']);
+  await runOnce(ctx, `start-${start.name}`, [warmStart(start)]);
   await evaluate(ctx, start, `start-${start.name}`);
 }
 
-/** Trains into a folder of this name, unless that has been done; a run that was stopped goes on. @returns seconds, where it ran through in one go. */
-async function runOnce(ctx: CheckContext, name: string, train: readonly string[]): Promise<number | undefined> {
-  const folder = path.join(ctx.scratch, name);
-  if (existsSync(path.join(folder, 'result.json'))) return undefined;
-  if (existsSync(path.join(folder, 'checkpoints'))) {
-    const resumed = await hone(['resume', name], { cwd: ctx.scratch });
-    if (resumed.code === 0) return undefined;
+/**
+ * Runs the last of the commands, a training, into a folder of this name, unless that has been done after the same commands
+ * before it; a run that was stopped goes on. What other commands left under the name goes.
+ */
+async function runOnce(ctx: CheckContext, name: string, commands: readonly (readonly string[])[]): Promise<void> {
+  const at = (file: string): string => path.join(ctx.scratch, file);
+  const [record, wanted] = [at(`${name}.commands.json`), JSON.stringify(commands)];
+  if (existsSync(record) && (await readFile(record, 'utf8')) === wanted) {
+    if (existsSync(at(`${name}/result.json`))) return;
+    if (existsSync(at(`${name}/checkpoints`)) && (await hone(['resume', name], { cwd: ctx.scratch })).code === 0)
+      return;
   }
-  await rm(folder, { recursive: true, force: true });
-  const { seconds } = await mustRun([...train, '--out', name], { cwd: ctx.scratch });
+  await rm(at(name), { recursive: true, force: true });
+  await rm(at(`${name}.json`), { force: true });
+  await writeFile(record, wanted);
+  const { seconds } = await mustRun([...(commands.at(-1) ?? []), '--out', name], { cwd: ctx.scratch });
   ctx.log(`${name}: ${seconds.toFixed(0)} s`);
-  return seconds;
 }
 
 /** avg@4 at temperature 1 on problems that no run trains on, the same ones for all. */
@@ -62,8 +71,17 @@ async function one(ctx: CheckContext, run: PlannedRun): Promise<void> {
     ...['--set', `maxTokens=${start.maxTokens}`, ...(arm === 'control' ? CONTROL : [])],
     ...['--seed', String(seed), '--threads', '1'],
   ];
-  await runOnce(ctx, name, train);
+  await runOnce(ctx, name, [warmStart(start), train]);
   await evaluate(ctx, start, name);
+}
+
+function curveOf(lines: readonly MetricsLine[]): Measured['curve'] {
+  let tokens = 0;
+  return lines.map((line) => {
+    const number = (key: string): number => Number(line[key] ?? 0);
+    tokens += number('samples') * number('length.mean');
+    return { tokens, accuracy: number('accuracy') };
+  });
 }
 
 async function measure(ctx: CheckContext, run: PlannedRun): Promise<Measured> {
@@ -77,12 +95,11 @@ async function measure(ctx: CheckContext, run: PlannedRun): Promise<Measured> {
   };
   const [before, after] = [await shares(`start-${run.start.name}`), await shares(name)];
   const lines = await (await readRun(path.join(ctx.scratch, name))).readMetrics();
-  const number = (line: (typeof lines)[number], key: string): number => Number(line[key] ?? 0);
   return {
     ...run,
     difference: pairedBootstrap(before, after, { seed: run.seed }),
     after: after.reduce((sum, share) => sum + share, 0) / after.length,
-    sampledTokens: lines.reduce((sum, line) => sum + number(line, 'samples') * number(line, 'length.mean'), 0),
+    curve: curveOf(lines),
     seconds: lines.reduce((sum, { timing = {} }) => sum + (timing['iteration_s'] ?? 0), 0),
   };
 }
@@ -96,8 +113,7 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
   const queue = new PQueue({ concurrency: AT_ONCE });
   await queue.addAll(RUNS.map((planned) => () => one(ctx, planned)));
   const measured = await Promise.all(RUNS.map((planned) => measure(ctx, planned)));
-  const table = recipeTable(measured);
-  for (const line of table.split('\n')) ctx.log(line);
+  for (const line of [...recipeTable(measured).split('\n'), '', ...curveTable(measured).split('\n')]) ctx.log(line);
   const trained = measured.filter(({ arm }) => arm === 'trained');
   const control = measured.filter(({ arm }) => arm === 'control');
   const gained = trained.filter(({ difference }) => difference.ci95[0] > 0);
@@ -121,7 +137,7 @@ async function run(ctx: CheckContext): Promise<CheckResult> {
 const check: Check = {
   name: 'recipes',
   shows:
-    'every recipe, preset mini, gains over the shared start on two shared tasks: a paired bootstrap by problem above zero for each of 3 seeds, the control with zero advantages not; at most 3 minutes a run',
+    'every recipe, preset mini, gains over the shared start on two shared tasks: a paired bootstrap by problem above zero for each of 3 seeds, the control with zero advantages does not; at most 3 minutes a run',
   needs: [],
   run,
 };

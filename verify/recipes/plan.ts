@@ -46,8 +46,11 @@ export const RECIPES = [
 
 export const SEEDS = [1, 2, 3] as const;
 
-/** The control arm runs with the first seed. Every advantage is 0; VAPO's loss on right answers is a reward as well. */
-export const CONTROL = set('control.zeroAdvantage=true', 'loss.positiveNll=0');
+/**
+ * The control arm runs with the first seed: every advantage is 0, and so are VAPO's loss on right answers, which is a reward
+ * as well, and entropy bonuses, which AdamW takes at its full rate where there is no other gradient.
+ */
+export const CONTROL = set('control.zeroAdvantage=true', 'loss.positiveNll=0', 'loss.entropyBonus=0');
 
 export interface PlannedRun {
   recipe: string;
