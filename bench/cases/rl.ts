@@ -2,10 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import type * as local from '../../src/engine/local/index.js';
-import type { ModelName } from '../engine/cases.js';
-import { Peer, startPeer } from '../engine/peer.js';
+import { Peer, startPeer, type Reading } from '../engine/peer.js';
 import { median } from '../measure.js';
-import { GROUP, LEARNING_RATE, NEW_TOKENS, PROMPTS, prompts, RL_MODELS, TOKENS } from '../rl/cases.js';
+import { GROUP, LEARNING_RATE, NEW_TOKENS, PROMPTS, prompts, RL_CASES, type RlCase } from '../rl/cases.js';
 import { HoneLoop, type Iteration } from '../rl/hone.js';
 import { takeTurns, type Contender } from '../turns.js';
 import type { Bench, BenchOptions, BenchResult } from '../types.js';
@@ -23,19 +22,21 @@ async function builtEngine(): Promise<local.LocalEngine> {
   return room.createLocalEngine({ threads: THREADS });
 }
 
-const label = (name: ModelName): string => `iteration ${name}, ${PROMPTS} x ${GROUP} x ${NEW_TOKENS} tokens`;
-const trlLabel = (name: ModelName): string => `TRL ${label(name)}`;
+const label = ({ model, ends }: RlCase): string =>
+  `iteration ${model}, ${PROMPTS} x ${GROUP} x ${ends ? 'up to ' : ''}${NEW_TOKENS} tokens`;
+const trlLabel = (rlCase: RlCase): string => `TRL ${label(rlCase)}`;
 
-/** One model size: hone's trainer and, where there is Python, TRL's, on the same weights and prompts. */
+/** One case: hone's trainer and, where there is Python, TRL's, on the same weights and prompts. */
 interface Pair {
-  name: ModelName;
+  rlCase: RlCase;
   hone: HoneLoop;
   trl: Peer | undefined;
-  /** hone's iterations, the warm-up first. */
+  /** hone's iterations and TRL's, the warm-up first. */
   iterations: Iteration[];
+  theirs: Reading[];
 }
 
-async function startTrl(python: string, folder: string): Promise<Peer> {
+async function startTrl(python: string, { ends }: RlCase, folder: string): Promise<Peer> {
   const file = path.join(folder, 'prompts.json');
   await writeFile(file, JSON.stringify(prompts()));
   const numbers = {
@@ -44,16 +45,26 @@ async function startTrl(python: string, folder: string): Promise<Peer> {
   };
   const options = Object.entries({ model: folder, prompts: file, ...numbers });
   const script = path.resolve(import.meta.dirname, '../peers/trl_grpo.py');
-  return Peer.start(python, [script, ...options.flatMap(([name, value]) => [`--${name}`, String(value)])]);
+  return Peer.start(python, [
+    script,
+    ...options.flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ...(ends ? ['--ends'] : []),
+  ]);
 }
 
-function contendersOf({ name, hone, trl, iterations }: Pair): Contender[] {
+/** Rates are iterations a second. */
+function contendersOf({ rlCase, hone, trl, iterations, theirs }: Pair): Contender[] {
   const rate = async (): Promise<number> => {
     const iteration = await hone.iteration();
     iterations.push(iteration);
-    return TOKENS / iteration.seconds;
+    return 1 / iteration.seconds;
   };
-  return [{ label: label(name), rate }, ...(trl ? [{ label: trlLabel(name), rate: () => trl.rate({}) }] : [])];
+  const trlRate = async (peer: Peer): Promise<number> => {
+    const reading = await peer.measure({});
+    theirs.push(reading);
+    return 1 / reading.seconds;
+  };
+  return [{ label: label(rlCase), rate }, ...(trl ? [{ label: trlLabel(rlCase), rate: () => trlRate(trl) }] : [])];
 }
 
 /** Where the time of an iteration went: the median share of each part, the warm-up left out. */
@@ -69,17 +80,22 @@ function splitOf(iterations: readonly Iteration[]): string {
   return [...parts, `idle ${share((timing) => timing['idle_share'] ?? NaN)}`].join(', ');
 }
 
+/** Medians over all but the warm-up. */
+function inWords(list: readonly Reading[]): string {
+  const of = (part: (reading: Reading) => number): number => median(list.slice(1).map(part));
+  return `${of(({ seconds }) => seconds).toFixed(2)} s an iteration, ${of(({ tokens }) => tokens).toFixed(0)} tokens sampled`;
+}
+
 function summary(pairs: readonly Pair[], rates: ReadonlyMap<string, number[]>): BenchResult {
   const ratios: Record<string, number> = {};
   const readings: Record<string, string> = {};
-  const seconds = (list: readonly number[]): string => `${(TOKENS / median(list)).toFixed(2)} s an iteration`;
-  for (const { name, iterations } of pairs) {
-    const [ours = [], theirs] = [rates.get(label(name)), rates.get(trlLabel(name))];
-    readings[label(name)] = seconds(ours);
-    readings[`${label(name)}: split`] = splitOf(iterations);
-    if (!theirs) continue;
-    readings[trlLabel(name)] = seconds(theirs);
-    ratios[`${label(name)}: hone / TRL`] = median(ours.map((rate, round) => rate / (theirs[round] as number)));
+  for (const { rlCase, trl, iterations, theirs } of pairs) {
+    readings[label(rlCase)] = inWords(iterations);
+    readings[`${label(rlCase)}: split`] = splitOf(iterations);
+    if (!trl) continue;
+    readings[trlLabel(rlCase)] = inWords(theirs);
+    const [ours = [], peers = []] = [rates.get(label(rlCase)), rates.get(trlLabel(rlCase))];
+    ratios[`${label(rlCase)}: hone / TRL`] = median(ours.map((rate, round) => rate / (peers[round] as number)));
   }
   return { ratios, readings };
 }
@@ -89,13 +105,13 @@ async function run(log: (line: string) => void, options: BenchOptions): Promise<
   const scratch = await mkdtemp(path.join(tmpdir(), 'hone-bench-'));
   const pairs: Pair[] = [];
   try {
-    for (const name of RL_MODELS.filter((name) => options.only === undefined || label(name).includes(options.only))) {
-      const folder = path.join(scratch, name);
+    for (const rlCase of RL_CASES.filter((one) => options.only === undefined || label(one).includes(options.only))) {
+      const folder = path.join(scratch, label(rlCase).replaceAll(/\W+/g, '-'));
       await mkdir(folder);
-      const hone = new HoneLoop(engine, name, folder);
+      const hone = new HoneLoop(engine, rlCase, folder);
       await hone.prepare();
-      const trl = await startPeer('TRL', options.python, '--python', (python) => startTrl(python, folder), log);
-      pairs.push({ name, hone, trl, iterations: [] });
+      const trl = await startPeer('TRL', options.python, '--python', (python) => startTrl(python, rlCase, folder), log);
+      pairs.push({ rlCase, hone, trl, iterations: [], theirs: [] });
     }
     const rates = await takeTurns(pairs.flatMap(contendersOf), options.rounds ?? ROUNDS, log);
     return summary(pairs, rates);

@@ -5,6 +5,7 @@ import { z } from 'zod';
 
 const Hello = z.object({ version: z.string() });
 const Answer = z.object({ seconds: z.number().positive(), tokens: z.number().positive() });
+export type Reading = z.infer<typeof Answer>;
 
 /** Thread pools spin on for a while after their work; what is timed next should not share the cores with them. */
 const SETTLE_MS = 300;
@@ -38,11 +39,16 @@ export class Peer {
     throw new Error(this.#errors.trim().split('\n').at(-1) || 'it ended without a word');
   }
 
+  async measure(request: Record<string, unknown>): Promise<Reading> {
+    this.child.stdin.write(`${JSON.stringify(request)}\n`);
+    const reading = Answer.parse(await this.#next());
+    await sleep(SETTLE_MS);
+    return reading;
+  }
+
   /** @returns tokens a second */
   async rate(request: Record<string, unknown>): Promise<number> {
-    this.child.stdin.write(`${JSON.stringify(request)}\n`);
-    const { seconds, tokens } = Answer.parse(await this.#next());
-    await sleep(SETTLE_MS);
+    const { seconds, tokens } = await this.measure(request);
     return tokens / seconds;
   }
 

@@ -4,8 +4,8 @@ Reads one line, any text, for each iteration wanted and answers it with {"second
 the first answer is {"version"}.
 
 Its fast settings: one generation of all responses with a key-value cache, no KL and so no reference model, one update on
-each batch (num_iterations 1), no gradient checkpointing, SDPA attention, nothing logged or saved. Responses have the full
-length: there is no end token to draw.
+each batch (num_iterations 1), no gradient checkpointing, SDPA attention, nothing logged or saved. Without --ends responses
+have the full length: there is no end token to draw.
 """
 
 import argparse
@@ -69,6 +69,7 @@ def main():
     parser.add_argument("--micro-batch", type=int, required=True, help="responses in one forward and backward pass")
     parser.add_argument("--lr", type=float, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--ends", action="store_true", help="responses end where the model draws the end token")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     options = parser.parse_args()
     out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
@@ -108,10 +109,11 @@ def main():
         train_dataset=datasets.Dataset.from_dict({"prompt": prompts}),
         callbacks=[OnRequest(out)],
     )
-    # No end token: generate() would fill one in from the model's own settings.
-    for settings in trainer.generation_config, trainer.model.generation_config, trainer.model.config:
-        settings.eos_token_id = None
-    trainer.eos_token_ids = [-1]
+    if not options.ends:
+        # No end token: generate() would fill one in from the model's own settings.
+        for settings in trainer.generation_config, trainer.model.generation_config, trainer.model.config:
+            settings.eos_token_id = None
+        trainer.eos_token_ids = [-1]
     trainer.train()
 
 

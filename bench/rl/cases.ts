@@ -2,13 +2,23 @@
 import { RandomStream } from '../../src/core/index.js';
 import type { ModelName } from '../engine/cases.js';
 
-export const RL_MODELS: readonly ModelName[] = ['1M', '5M'];
+export interface RlCase {
+  model: ModelName;
+  /** Responses end where the model draws the end token, as they do in training; otherwise all have the full length. */
+  ends: boolean;
+}
+
+export const RL_CASES: readonly RlCase[] = [
+  { model: '1M', ends: false },
+  { model: '5M', ends: false },
+  { model: '1M', ends: true },
+  { model: '5M', ends: true },
+];
 export const PROMPTS = 64;
 export const GROUP = 8;
 export const PROMPT_TOKENS = 16;
 export const NEW_TOKENS = 128;
 export const LEARNING_RATE = 1e-5;
-export const TOKENS = PROMPTS * GROUP * NEW_TOKENS;
 
 /** With the padding and end tokens of a character tokenizer as many as the models' vocabulary has. */
 export const ALPHABET = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';

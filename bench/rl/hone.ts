@@ -5,25 +5,26 @@ import { resolveRecipe } from '../../src/recipes/index.js';
 import { renderingOf, trainRl, type RlConfig } from '../../src/rl/index.js';
 import { createRun, type Run } from '../../src/runs/index.js';
 import { defineTask, type Task } from '../../src/tasks/index.js';
-import { MODELS, type ModelName } from '../engine/cases.js';
-import { ALPHABET, GROUP, LEARNING_RATE, NEW_TOKENS, PROMPTS, prompts, reward } from './cases.js';
+import { MODELS } from '../engine/cases.js';
+import { ALPHABET, GROUP, LEARNING_RATE, NEW_TOKENS, PROMPTS, prompts, reward, type RlCase } from './cases.js';
 
 type Timing = Readonly<Record<string, number>>;
 
 /** One iteration: its wall-clock as the caller sees it, and what the trainer says it was spent on. */
 export interface Iteration {
   seconds: number;
+  /** Of the responses. */
+  tokens: number;
   timing: Timing;
 }
 
 const MANY_ITERATIONS = 1_000_000;
 
-/** A character task without an end token: every response has the full length. */
-function task(): Task {
+function task(ends: boolean): Task {
   const texts = prompts();
   return defineTask({
     ...{ name: 'letters', description: 'letters of the first half of the alphabet', format: 'raw', alphabet: ALPHABET },
-    ...{ stop: [], suggestedMaxTokens: NEW_TOKENS },
+    ...{ ...(ends ? {} : { stop: [] }), suggestedMaxTokens: NEW_TOKENS },
     problems: (split) => ({
       size: texts.length,
       at: (index) => ({ id: `${split}-${index}`, prompt: texts[index % texts.length] as string }),
@@ -55,7 +56,7 @@ export class HoneLoop {
 
   constructor(
     private readonly engine: LocalEngine,
-    private readonly name: ModelName,
+    private readonly rlCase: RlCase,
     /** For the model that a peer reads, and the run. */
     readonly folder: string,
   ) {}
@@ -67,7 +68,12 @@ export class HoneLoop {
   }
 
   #policy(): Promise<LocalModel> {
-    const source = { kind: 'random', config: MODELS[this.name].config, seed: 1, tokenizerPath: this.folder } as const;
+    const source = {
+      kind: 'random',
+      config: MODELS[this.rlCase.model].config,
+      seed: 1,
+      tokenizerPath: this.folder,
+    } as const;
     return (this.#model ??= this.engine.openModel({ source }));
   }
 
@@ -83,7 +89,7 @@ export class HoneLoop {
 
   async #train(): Promise<void> {
     const policy = await this.#policy();
-    const letters = task();
+    const letters = task(this.rlCase.ends);
     const options = config();
     const run = await createRun({
       path: path.join(this.folder, 'run'),
@@ -106,7 +112,8 @@ export class HoneLoop {
     run.appendMetrics = async (line) => {
       await append(line);
       const held = new Promise<void>((resolve) => (this.#go = resolve));
-      this.#ended?.({ seconds: (performance.now() - this.#started) / 1000, timing: line.timing ?? {} });
+      const tokens = Number(line['samples']) * Number(line['length.mean']);
+      this.#ended?.({ seconds: (performance.now() - this.#started) / 1000, tokens, timing: line.timing ?? {} });
       await held;
     };
   }

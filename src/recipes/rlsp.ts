@@ -77,6 +77,7 @@ export const rlsp = defineRecipe({
     mini: {
       ...MINI_RL,
       ...MINI_CRITIC,
+      iterations: assumed(20, 'responses lengthen until they are cut off, and take until here to shorten again'),
       promptsPerIteration: assumed(256, 'as many responses as the recipes with groups of 8'),
       groupSize: code(1, SCRIPT),
       'shaping.exploration.lengthScale': assumed(10, 'responses of tens of tokens: about -0.25 at 40'),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketLength, planMicroBatches } from '../../src/engine/local/micro-batches.js';
+import { bucketLength, paddedLength, planMicroBatches } from '../../src/engine/local/micro-batches.js';
 
 const lengths = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 200 });
 const budget = fc.constantFrom(64, 256, 1024, 8192);
@@ -27,9 +27,9 @@ describe('micro-batches', () => {
     const cost = (plan: { T: number; B: number }[]): number => plan.reduce((sum, { T, B }) => sum + T * B + 64, 0);
     fc.assert(
       fc.property(lengths, (sizes) => {
-        const separate = [...new Set(sizes.map(bucketLength))].flatMap((T) =>
+        const separate = [...new Set(sizes.map(paddedLength))].flatMap((T) =>
           planMicroBatches(
-            sizes.filter((size) => bucketLength(size) === T),
+            sizes.filter((size) => paddedLength(size) === T),
             1024,
           ),
         );
@@ -44,13 +44,16 @@ describe('micro-batches', () => {
     expect(planMicroBatches(sizes, 512)).toEqual(planMicroBatches(sizes.slice(), 512));
   });
 
-  it('pad to few lengths', () => {
-    const buckets = new Set(Array.from({ length: 1024 }, (_, i) => bucketLength(i + 1)));
-    expect(buckets.size).toBeLessThanOrEqual(32);
-    for (let length = 1; length <= 1024; length++) {
-      const padded = bucketLength(length);
-      expect(padded).toBeGreaterThanOrEqual(length);
-      expect(padded - length).toBeLessThan(Math.max(16, length / 2));
+  it.each([
+    { name: 'bucketLength', round: bucketLength, most: 32, step: 16, share: 1 / 4 },
+    { name: 'paddedLength', round: paddedLength, most: 64, step: 8, share: 1 / 8 },
+  ])('pad to few lengths: $name', ({ round, most, step, share }) => {
+    const lengths = Array.from({ length: 1024 }, (_, i) => i + 1);
+    expect(new Set(lengths.map(round)).size).toBeLessThanOrEqual(most);
+    for (const length of lengths) {
+      expect(round(length)).toBeGreaterThanOrEqual(length);
+      expect(round(length) - length).toBeLessThan(Math.max(step, length * share));
+      expect(round(round(length))).toBe(round(length));
     }
   });
 });

@@ -31,9 +31,19 @@ export function defaultTokensPerMicroBatch(config: ModelConfig): number {
 /** What one more run costs besides its padded tokens, in tokens: session overhead on small models. */
 export const RUN_COST = 64;
 
-/** Padded length for a sequence: steps of 16 up to 128, then of about an eighth, so that few graphs serve all lengths. */
+/** A length or count rounded up in steps of 16 up to 128, then of about an eighth, so that few graphs serve all. */
 export function bucketLength(length: number): number {
-  const step = length <= 128 ? 16 : 2 ** Math.ceil(Math.log2(length) - 3);
+  return roundUp(length, 16);
+}
+
+/** Padded length of a sequence in training: half the steps of `bucketLength`, since every padded token costs its full price there. */
+export function paddedLength(length: number): number {
+  return roundUp(length, 8);
+}
+
+/** Steps of `finest` up to 128; from there they double with the length. */
+function roundUp(length: number, finest: number): number {
+  const step = finest * 2 ** Math.max(0, Math.ceil(Math.log2(length)) - 7);
   return Math.ceil(length / step) * step;
 }
 
@@ -83,7 +93,7 @@ function mergeLengths(lengths: readonly number[], counts: readonly number[], tok
 export function planMicroBatches(lengths: readonly number[], tokens: number): MicroBatch[] {
   const byLength = new Map<number, number[]>();
   lengths.forEach((length, i) => {
-    const T = bucketLength(length);
+    const T = paddedLength(length);
     byLength.set(T, [...(byLength.get(T) ?? []), i]);
   });
   const sorted = [...byLength].sort(([a], [b]) => a - b);
