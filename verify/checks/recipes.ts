@@ -98,7 +98,6 @@ async function measure(ctx: CheckContext, run: PlannedRun): Promise<Measured> {
   return {
     ...run,
     difference: pairedBootstrap(before, after, { seed: run.seed }),
-    after: after.reduce((sum, share) => sum + share, 0) / after.length,
     curve: curveOf(lines),
     seconds: lines.reduce((sum, { timing = {} }) => sum + (timing['iteration_s'] ?? 0), 0),
   };

@@ -6,8 +6,6 @@ import { RECIPES, STARTS } from './plan.js';
 export interface Measured extends PlannedRun {
   /** Held-out accuracy after minus before, paired by problem. */
   difference: Estimate;
-  /** Held-out accuracy after. */
-  after: number;
   /** For every iteration: tokens sampled up to its end, and the share of its attempts that were right, before any was put aside. */
   curve: readonly { tokens: number; accuracy: number }[];
   /** Wall-clock of its iterations. */
