@@ -129,6 +129,7 @@ const CASES: Case[] = [
 
 const WITHOUT_GRADIENT: OpName[] = [
   'Equal',
+  'Less',
   'Cast',
   'ScatterElements',
   'QuickGelu',

@@ -24,7 +24,7 @@ describe('calls on local models', () => {
       (handle) =>
         new LocalModel(
           channel,
-          { handle, info: INFO, version: 0, tokensPerMicroBatch: 64, cachePositions: 1024 },
+          { handle, info: INFO, version: 0, budget: { alone: 64, beside: 64 }, cachePositions: 1024 },
           'policy',
         ),
     );
@@ -38,7 +38,7 @@ describe('calls on local models', () => {
     const { channel, calls } = recordingChannel();
     const model = new LocalModel(
       channel,
-      { handle: 1, info: INFO, version: 0, tokensPerMicroBatch: 64, cachePositions: 1024 },
+      { handle: 1, info: INFO, version: 0, budget: { alone: 64, beside: 64 }, cachePositions: 1024 },
       'policy',
     );
     await expect(model.optimStep({ ...STEP, beta2: 1 })).rejects.toThrow('optimizer.beta2');

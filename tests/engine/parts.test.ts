@@ -8,18 +8,34 @@ import { directionalGradients, evaluate, normals, type Differentiable } from './
 
 const EPS = 1e-5;
 
-/** `blocks`: into so many the queries are cut. */
-type AttentionCase = AttentionShape & { blocks?: number };
+/** `blocks`: into so many the queries are cut; `starts`: of the keys of the past, how many each sequence has. */
+type AttentionCase = AttentionShape & { blocks?: number; starts?: readonly number[] };
 
-function attentionCase({ blocks, ...shape }: AttentionCase): Differentiable {
-  const { T, B, heads, kvHeads, headDim: D } = shape;
+function attentionCase({ blocks, starts, ...shape }: AttentionCase): Differentiable {
+  const { T, B, past = 0, heads, kvHeads, headDim: D } = shape;
   return {
     shapes: [
       [T, B, heads * D],
-      [T, B, kvHeads * D],
-      [T, B, kvHeads * D],
+      [past + T, B, kvHeads * D],
+      [past + T, B, kvHeads * D],
     ],
-    build: (g, [q, k, v]) => attention(g, q as Value, k as Value, v as Value, shape, blocks),
+    build: (g, [q, k, v]) =>
+      attention(g, { q: q as Value, k: k as Value, v: v as Value, ...numbers(g, shape, starts) }, shape, blocks),
+  };
+}
+
+/** Numbers of queries and keys as constants. */
+function numbers(g: Graph, { T, B, past = 0, heads, kvHeads }: AttentionShape, starts?: readonly number[]) {
+  const [group, keys, columns] = [heads / kvHeads, past + T, starts ? B : 1];
+  const missing = (key: number, b: number): boolean => key < past && key >= (starts?.[b] ?? past);
+  const queryNumbers = Float32Array.from({ length: T * group }, (_, i) => past + Math.floor(i / group));
+  const keyNumbers = Float32Array.from({ length: keys * columns }, (_, i) => {
+    const key = Math.floor(i / columns);
+    return missing(key, i % columns) ? Infinity : key;
+  });
+  return {
+    queryNumbers: g.constant(queryNumbers, [T * group, 1]),
+    keyNumbers: g.constant(keyNumbers, [keys, columns]),
   };
 }
 
@@ -32,6 +48,10 @@ const ATTENTION: Record<string, AttentionCase> = {
   'attention, one token': { ...SHAPE, T: 1, B: 1 },
   'attention, in blocks': { ...SHAPE, T: 7, blocks: 3 },
   'attention, two groups in blocks': { ...SHAPE, T: 6, kvHeads: 2, blocks: 3 },
+  'attention after a prefix': { ...SHAPE, past: 3, kvHeads: 2 },
+  'attention after a prefix, in blocks': { ...SHAPE, past: 3, blocks: 2 },
+  'attention after prefixes of unequal lengths': { ...SHAPE, past: 4, kvHeads: 2, starts: [4, 1] },
+  'attention after prefixes of unequal lengths, in blocks': { ...SHAPE, T: 6, past: 4, blocks: 2, starts: [0, 4] },
 };
 
 /** A decoder layer in small: every input is read more than once, and parts feed parts. */
@@ -42,7 +62,8 @@ const LAYER: Differentiable = {
     const shape: AttentionShape = { T: 5, B: 2, heads: 4, kvHeads: 2, headDim: 4 };
     const [q, k] = [g.linear(norm, wq as Value), g.linear(norm, wk as Value)];
     const rows = (value: Value, heads: number): Value => g.reshape(value, [5, 2, heads * 4]);
-    const context = attention(g, rows(q, 4), rows(k, 2), rows(k, 2), shape);
+    const operands = { q: rows(q, 4), k: rows(k, 2), v: rows(k, 2), ...numbers(g, shape) };
+    const context = attention(g, operands, shape);
     const middle = g.add(x as Value, g.linear(context, wo as Value));
     const again = rmsNorm(g, middle, gain as Value, EPS);
     const h = swiglu(g, g.linear(again, gate as Value), g.linear(again, up as Value));
@@ -104,7 +125,7 @@ async function forward(test: Differentiable, inputs: Float32Array[]): Promise<Fl
 /** Causal attention by its definition, in float64; arguments and result as `attention` has them. */
 function attentionByDefinition(
   [q, k, v]: Float32Array[],
-  { T, B, heads, kvHeads, headDim: D }: AttentionShape,
+  { T, B, past = 0, heads, kvHeads, headDim: D, starts }: AttentionCase,
 ): Float64Array {
   const out = new Float64Array(T * B * heads * D);
   const at = (data: Float32Array | undefined, t: number, b: number, head: number, count: number, d: number): number =>
@@ -113,7 +134,8 @@ function attentionByDefinition(
     for (let h = 0; h < heads; h++) {
       const kv = Math.floor(h / (heads / kvHeads));
       for (let t = 0; t < T; t++) {
-        const scores = Array.from({ length: t + 1 }, (_, s) => {
+        const scores = Array.from({ length: past + t + 1 }, (_, s) => {
+          if (s < past && s >= (starts?.[b] ?? past)) return 0;
           let sum = 0;
           for (let d = 0; d < D; d++) sum += at(q, t, b, h, heads, d) * at(k, s, b, kv, kvHeads, d);
           return Math.exp(sum / Math.sqrt(D));

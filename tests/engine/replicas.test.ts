@@ -80,8 +80,7 @@ describe('a small model as two copies', () => {
   afterAll(() => Promise.all(engines.map((engine) => engine.close())));
 
   it('is given work that divides', () => {
-    const lengths = DATA.map(({ input }) => input.length);
-    expect(divideSequences(lengths, 128, 2)).toHaveLength(2);
+    expect(divideSequences(DATA, { alone: 128, beside: 128 }, 2)).toHaveLength(2);
     expect(divideRequests(REQUESTS, 2, { positions: 1e6, maxContext: 128 })).toHaveLength(2);
   });
 
@@ -91,7 +90,7 @@ describe('a small model as two copies', () => {
   ])('has the outputs and gradients of one, up to rounding, with %s loss', async (_, loss) => {
     const [mine, its] = [await two.forwardBackward(DATA, loss), await one.forwardBackward(DATA, loss)];
     expect(mine.lossSum).toBeCloseTo(its.lossSum, 2);
-    expect(mine.metrics).toEqual(its.metrics);
+    for (const { metrics } of [mine, its]) expect(metrics).toMatchObject({ rows: { sum: DATA.length } });
     mine.outputs.logprobs.forEach((row, i) =>
       expect(close(row, its.outputs.logprobs[i] as Float32Array)).toBeLessThan(1e-5),
     );

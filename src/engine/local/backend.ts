@@ -17,9 +17,10 @@ import type { Prefix } from './prefixes.js';
 import { copyOf, describe, optionsOfEach, type SharedModel } from './shared-model.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
-import type { BatchShape } from './llama/layer-graph.js';
 import { defaultTokensPerMicroBatch } from './micro-batches.js';
 import { Training, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
+import type { Rest } from './wave-rows.js';
+import { budgetFor, type TokenBudget } from './waves.js';
 import { criticWeights, folderWeights, noCriticAdapter, randomWeights } from './weights.js';
 
 export interface BackendOptions extends SessionOptions {
@@ -33,7 +34,7 @@ export interface Opened {
   handle: number;
   info: ModelInfo;
   version: number;
-  tokensPerMicroBatch: number;
+  budget: TokenBudget;
   /** Tokens whose keys and values fit the cache budget. */
   cachePositions: number;
 }
@@ -116,7 +117,8 @@ export class Backend {
         },
       );
     const tokensPerMicroBatch = options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(config);
-    const training = new Training(parameters, { ...this.options, tokensPerMicroBatch });
+    const budget = budgetFor(config, tokensPerMicroBatch);
+    const training = new Training(parameters, { ...this.options, budget });
     const sampling = this.#sampling(parameters, options);
     const handle = this.#add({ kind: 'model', options, training, sampling });
     const info: ModelInfo = {
@@ -127,7 +129,7 @@ export class Backend {
       maxContext,
     };
     const cachePositions = Math.floor((options.cacheBytes ?? DEFAULT_CACHE_BYTES) / positionBytes(config));
-    return { handle, info, version: parameters.version, tokensPerMicroBatch, cachePositions };
+    return { handle, info, version: parameters.version, budget, cachePositions };
   }
 
   #sampling(parameters: Parameters, options: OpenModelOptions): Sampling {
@@ -161,18 +163,21 @@ export class Backend {
     return this.#model(handle).training.backward(sequences, coefficients, temperature);
   }
 
-  /** The forward pass of one micro-batch, kept for `backwardHeld`. */
-  hold(
-    handle: number,
-    sequences: Sequence[],
-    shape: BatchShape,
-    entropy: boolean,
-    temperature: number,
-  ): Promise<TokenOutputs> {
-    return this.#model(handle).training.hold(sequences, shape, entropy, temperature);
+  /** The forward pass of prefixes, kept for batches that go on from them and for `backwardPrefixes`. */
+  holdPrefixes(handle: number, prefixes: Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+    return this.#model(handle).training.holdPrefixes(prefixes, entropy, temperature);
   }
 
-  backwardHeld(handle: number, coefficients: Coefficients): Promise<void> {
+  backwardPrefixes(handle: number, coefficients: Coefficients): Promise<number> {
+    return this.#model(handle).training.backwardPrefixes(coefficients);
+  }
+
+  /** The forward pass of one micro-batch, kept for `backwardHeld`. */
+  hold(handle: number, sequences: Rest[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+    return this.#model(handle).training.hold(sequences, entropy, temperature);
+  }
+
+  backwardHeld(handle: number, coefficients: Coefficients): Promise<number> {
     return this.#model(handle).training.backwardHeld(coefficients);
   }
 

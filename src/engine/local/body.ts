@@ -1,14 +1,29 @@
 import { Arena } from './arena.js';
-import type { Value } from './graph/values.js';
-import { IO, layerGraph, layerGraphs, type BatchShape } from './llama/layer-graph.js';
-import { EMBEDDING, inLayer, tensorsOfLayer } from './llama/weights.js';
+import type { Sizes } from './graph/sizes.js';
+import type { Shape } from './graph/values.js';
+import { HeldPrefixes } from './held-prefixes.js';
+import { LayerSessions } from './layer-sessions.js';
+import { blocksFor } from './llama/attention.js';
+import { IO, layerSizes, type BatchShape, type LayerForm } from './llama/layer-graph.js';
+import { ropeTables } from './llama/rope.js';
+import { EMBEDDING } from './llama/weights.js';
 import type { Parameters } from './parameters.js';
 import type { SessionCache } from './session-cache.js';
-import { CompiledGraph, type SessionOptions, type Tensor } from './session.js';
+import { loadOrt, tensorOf, type CompiledGraph, type SessionOptions, type Tensor } from './session.js';
 
-/** A forward pass whose backward pass is still to come; good until the next pass of the same body. */
+/** What a run of the layers takes: B rows padded to T tokens, of whole sequences or of what they have after held prefixes. */
+export interface BodyBatch {
+  T: number;
+  B: number;
+  /** Time-major, [T * B]. */
+  ids: Int32Array;
+  /** For each row the prefix it goes on from. */
+  past?: { prefixes: HeldPrefixes; columns: readonly number[] };
+}
+
+/** A forward pass whose backward pass is still to come; good until the next one of its kind. */
 export interface HeldBatch {
-  shape: BatchShape;
+  run: Run;
   /** What the LM head reads, before the final norm: [T * B, H], time-major. */
   hidden: Float32Array;
   /** For the caller to fill with the derivative of the loss by `hidden`, [T * B, H]. */
@@ -19,157 +34,278 @@ export interface HeldBatch {
   carried: Record<string, Tensor>[];
   /** Gradients on their way back, [T * B, H]: two to take turns, the first of them dHidden. */
   gradients: [Tensor, Tensor];
+  /** Of a run of prefixes, by layer: where gradients of keys and values come back, by name in the backward graph. */
+  returned: Record<string, Tensor>[];
 }
 
-type Pass = 'forward' | 'hold' | 'backward';
+/** Inputs of the graphs of a batch besides weights and what comes from other layers. */
+interface Run {
+  batch: BodyBatch;
+  form: LayerForm;
+  shape: BatchShape;
+  sizes: Sizes;
+  /** Positions, tables and numbers of queries and keys, the same in all layers. */
+  common: Record<string, Tensor>;
+  /** Keys and values before the first token in one layer after the other, then their gradients; none without a past. */
+  past: Tensor[];
+}
+
+/** What a pass of a batch is to be, before it has memory. */
+interface Setting extends Omit<Run, 'common' | 'past'> {
+  /** Of what goes from layer to layer. */
+  stream: Shape;
+  /** Of keys and values before the first token. */
+  pastShapes: Shape[];
+}
+
+const floats = (tensor: Tensor | undefined): Float32Array => tensor?.data as Float32Array;
+const keysAndValues = ([keys, values]: readonly Tensor[]) => ({ keys: floats(keys), values: floats(values) });
 
 /**
- * Runs the layers of the decoder, forward and backward, one graph run a layer: layers of one kind share their graphs,
- * and no graph holds more than one layer's temporaries. Activations live in one arena that all batch shapes share.
+ * Runs the layers of the decoder, forward and backward, one graph run a layer: no graph holds more than one layer's
+ * temporaries. Activations live in one arena that all batch shapes share, and those of prefixes in a second one, to be
+ * held while what follows them is run.
  */
 export class Body {
   readonly #arena = new Arena();
-  readonly #carried = new Map<string, readonly Value[]>();
-  readonly #trained: ReadonlySet<string>;
-  /** For each layer the first of its kind, whose graphs it runs. */
-  readonly #models: readonly number[];
-  /** Of each layer's tensors, the name and the one that its graph has for it. */
-  readonly #names: readonly (readonly (readonly [name: string, inGraph: string])[])[];
+  readonly #prefixArena = new Arena();
+  readonly #layers: LayerSessions;
+  #rope: { rows: number; tables: Record<string, Tensor> } | undefined;
 
   constructor(
     private readonly parameters: Parameters,
-    private readonly sessions: SessionCache,
-    private readonly options: SessionOptions,
+    sessions: SessionCache,
+    options: SessionOptions,
   ) {
-    this.#trained = new Set(parameters.trained().keys());
-    const layers = Array.from({ length: parameters.config.layers }, (_, layer) => tensorsOfLayer(parameters, layer));
-    const kinds = layers.map((names, layer) => this.#kind(names, layer));
-    this.#models = kinds.map((kind) => kinds.indexOf(kind));
-    this.#names = layers.map((names, layer) =>
-      names.map((name) => [name, inLayer(name, layer, this.#models[layer] as number)] as const),
-    );
+    this.#layers = new LayerSessions(parameters, sessions, options);
   }
 
-  /** Layers differ in their tensors (adapters may be on some only) and in whether they rotate. */
-  #kind(names: readonly string[], layer: number): string {
-    const own = names.map((name) => inLayer(name, layer, 0));
-    return `${own.join()} ${this.parameters.config.nopeLayers.includes(layer)}`;
+  get #count(): number {
+    return this.parameters.config.layers;
   }
 
-  /** Bytes that a session keeps after its largest run: temporaries of one layer. */
-  #estimateBytes({ T, B }: BatchShape, pass: Pass): number {
-    const { hiddenSize, mlpSize, heads } = this.parameters.config;
-    const [hidden, mlp, maps] = pass === 'backward' ? [12, 6, 3] : [6, 3, 2];
-    return 4 * T * B * (hidden * hiddenSize + mlp * mlpSize + maps * heads * T);
-  }
-
-  #session({ T, B }: BatchShape, model: number, pass: Pass): Promise<CompiledGraph> {
-    const compile = (): Promise<CompiledGraph> => {
-      if (pass === 'forward') return CompiledGraph.compile(layerGraph(this.parameters, model, { T, B }), this.options);
-      const { first, second } = this.#graphs({ T, B }, model);
-      return CompiledGraph.compile(pass === 'hold' ? first : second, this.options);
-    };
-    return this.sessions.get(`${pass} ${model} ${T} ${B}`, this.#estimateBytes({ T, B }, pass), compile);
-  }
-
-  #graphs(shape: BatchShape, model: number) {
-    return layerGraphs(this.parameters, model, shape, (name) => this.#trained.has(name));
-  }
-
-  #carriedBy({ T, B }: BatchShape, model: number): readonly Value[] {
-    const key = `${model} ${T} ${B}`;
-    const carried = this.#carried.get(key) ?? this.#graphs({ T, B }, model).carried;
-    this.#carried.set(key, carried);
-    return carried;
-  }
-
-  /** Tensors of a layer under the names that its graph has for them. */
-  #ofLayer(layer: number, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-    const found: Record<string, Tensor> = {};
-    for (const [name, inGraph] of this.#names[layer] ?? []) {
-      const tensor = tensors[name];
-      if (tensor) found[inGraph] = tensor;
-    }
-    return found;
-  }
-
-  #rows({ T, B }: BatchShape): [rows: number, width: number] {
-    return [T * B, this.parameters.config.hiddenSize];
+  get #kvWidth(): number {
+    const { kvHeads, headDim } = this.parameters.config;
+    return kvHeads * headDim;
   }
 
   /** Rows of the embedding, one for each token. */
   #embed(ids: Int32Array, into: Tensor): void {
     const H = this.parameters.config.hiddenSize;
     const table = this.parameters.arrays.get(EMBEDDING) as Float32Array;
-    const rows = into.data as Float32Array;
+    const rows = floats(into);
     ids.forEach((id, n) => rows.set(table.subarray(id * H, (id + 1) * H), n * H));
   }
 
-  /** @param ids time-major, [T * B]. @returns what the LM head reads, before the final norm, [T * B, H] */
-  async forward(shape: BatchShape, ids: Int32Array): Promise<Float32Array> {
-    const rows = this.#rows(shape);
-    let [x, y] = (await this.#arena.carve([rows, rows])) as [Tensor, Tensor];
-    this.#embed(ids, x);
-    for (let layer = 0; layer < this.parameters.config.layers; layer++) {
-      const graph = await this.#session(shape, this.#models[layer] as number, 'forward');
-      await graph.run({ ...this.#ofLayer(layer, this.parameters.tensors), [IO.x]: x }, { [IO.y]: y });
+  #setUp(batch: BodyBatch, shared: boolean): Setting {
+    const { T, B, past } = batch;
+    const { longest, equal } = past?.prefixes.pastOf(past.columns) ?? { longest: 0, equal: true };
+    const shape = { T, B, past: longest };
+    const form = { blocks: blocksFor(T), past: longest > 0, ragged: !equal, shared };
+    const sizes = layerSizes(this.parameters.config, shape, form);
+    const kvShape = [longest, B, this.#kvWidth];
+    return {
+      ...{ batch, form, shape, sizes },
+      stream: [T * B, this.parameters.config.hiddenSize],
+      pastShapes: longest > 0 ? [kvShape, kvShape] : [],
+    };
+  }
+
+  async #run({ batch, form, shape, sizes }: Setting, past: Tensor[]): Promise<Run> {
+    const ort = await loadOrt();
+    const { T, B } = shape;
+    const { heads, kvHeads } = this.parameters.config;
+    const group = heads / kvHeads;
+    const starts = batch.past?.columns.map((column) => batch.past?.prefixes.lengths[column] as number);
+    const positions = BigInt64Array.from({ length: T * B }, (_, n) =>
+      BigInt(Math.floor(n / B) + (starts?.[n % B] ?? 0)),
+    );
+    const queries = Float32Array.from({ length: T * group }, (_, i) => shape.past + Math.floor(i / group));
+    const keys =
+      form.ragged && batch.past
+        ? batch.past.prefixes.keyNumbers(batch.past.columns, shape)
+        : Float32Array.from({ length: shape.past + T }, (_, i) => i);
+    const common = {
+      ...(await this.#ropeFor(Math.max(shape.past + T, B))),
+      [IO.positions]: tensorOf(ort, 'int64', [T, B], positions),
+      [IO.queryNumbers]: tensorOf(ort, 'float32', [T * group, 1], queries),
+      [IO.keyNumbers]: tensorOf(ort, 'float32', [shape.past + T, keys.length / (shape.past + T)], keys),
+    };
+    return { batch, form, shape, sizes, common, past };
+  }
+
+  /** Tables of at least so many rows: of a power of two, so that few are made. */
+  async #ropeFor(least: number): Promise<Record<string, Tensor>> {
+    if (this.#rope && this.#rope.rows >= least) return this.#rope.tables;
+    const ort = await loadOrt();
+    const { config } = this.parameters;
+    const rows = 2 ** Math.ceil(Math.log2(least));
+    const { cos, sin } = ropeTables(config, rows);
+    const table = (data: Float32Array): Tensor => tensorOf(ort, 'float32', [rows, config.headDim / 2], data);
+    const tables = { [IO.cos]: table(cos), [IO.sin]: table(sin) };
+    this.#rope = { rows, tables };
+    return tables;
+  }
+
+  /** What a layer's graph reads of these, of the run's inputs and of the weights. */
+  #feeds(
+    graph: CompiledGraph,
+    layer: number,
+    run: Run,
+    more: Readonly<Record<string, Tensor>>,
+  ): Record<string, Tensor> {
+    const [keys, values] = run.past;
+    const all: Record<string, Tensor> = {
+      ...run.common,
+      ...this.#layers.tensorsOf(layer, this.parameters.tensors),
+      ...(keys && values ? { [IO.pastKeys]: keys, [IO.pastValues]: values } : {}),
+      ...more,
+    };
+    return Object.fromEntries(Object.entries(all).filter(([name]) => graph.reads(name)));
+  }
+
+  async #forwardLayer(
+    pass: 'forward' | 'hold',
+    layer: number,
+    run: Run,
+    [x, y]: readonly [Tensor, Tensor],
+    further: Readonly<Record<string, Tensor>>,
+  ): Promise<void> {
+    const { batch, form, shape, past } = run;
+    const graph = await this.#layers.get(form, shape, layer, pass);
+    if (batch.past && past.length > 0) batch.past.prefixes.copyTo(keysAndValues(past), layer, batch.past.columns);
+    await graph.run(this.#feeds(graph, layer, run, { [IO.x]: x }), { ...further, [IO.y]: y }, run.sizes);
+  }
+
+  /** @returns what the LM head reads, before the final norm, [T * B, H] */
+  async forward(batch: BodyBatch): Promise<Float32Array> {
+    const setting = this.#setUp(batch, false);
+    const { stream, pastShapes } = setting;
+    const [x, y, ...past] = (await this.#arena.carve([stream, stream, ...pastShapes])) as [Tensor, Tensor];
+    return this.#throughLayers(await this.#run(setting, past), [x, y], () => ({}));
+  }
+
+  /** As `forward`, and keeps the keys and values of prefixes of these lengths. */
+  async forwardPrefixes(
+    batch: BodyBatch,
+    lengths: readonly number[],
+  ): Promise<{ hidden: Float32Array; prefixes: HeldPrefixes }> {
+    const setting = this.#setUp(batch, true);
+    const { form, shape, sizes, stream } = setting;
+    const given = Array.from({ length: this.#count }, (_, layer) => {
+      const { keys, values } = this.#layers.outputsOf(form, layer, false).given ?? noKeys();
+      return [keys, values] as const;
+    });
+    const [x, y, ...tensors] = (await this.#prefixArena.carve([
+      stream,
+      stream,
+      ...given.flat().map((value) => sizes.shape(value.shape)),
+    ])) as [Tensor, Tensor];
+    const of = (layer: number): Tensor[] => tensors.slice(2 * layer, 2 * layer + 2);
+    const hidden = await this.#throughLayers(await this.#run(setting, []), [x, y], (layer) =>
+      Object.fromEntries(of(layer).map((tensor, i) => [given[layer]?.[i]?.name, tensor])),
+    );
+    const layers = given.map((_, layer) => keysAndValues(of(layer)));
+    return { hidden, prefixes: new HeldPrefixes(lengths, shape.B, this.#kvWidth, layers) };
+  }
+
+  async #throughLayers(
+    run: Run,
+    turns: readonly [Tensor, Tensor],
+    further: (layer: number) => Record<string, Tensor>,
+  ): Promise<Float32Array> {
+    let [x, y] = turns;
+    this.#embed(run.batch.ids, x);
+    for (let layer = 0; layer < this.#count; layer++) {
+      await this.#forwardLayer('forward', layer, run, [x, y], further(layer));
       [x, y] = [y, x];
     }
-    return x.data as Float32Array;
+    return floats(x);
   }
 
   /** As `forward`, and keeps what `backward` needs. */
-  async hold(shape: BatchShape, ids: Int32Array): Promise<HeldBatch> {
-    const { layers } = this.parameters.config;
-    const rows = this.#rows(shape);
-    const values = this.#models.map((model) => this.#carriedBy(shape, model));
-    const shapes = values.flat().map((value) => value.shape);
-    const tensors = await this.#arena.carve([...new Array<typeof rows>(layers + 3).fill(rows), ...shapes]);
-    const stream = tensors.splice(0, layers + 1);
-    const gradients = tensors.splice(0, 2) as [Tensor, Tensor];
-    const carried = values.map((list) => {
-      const own = tensors.splice(0, list.length);
-      return Object.fromEntries(list.map(({ name }, i) => [name, own[i] as Tensor]));
+  hold(batch: BodyBatch): Promise<HeldBatch> {
+    return this.#hold(this.#setUp(batch, false), this.#arena);
+  }
+
+  /** As `hold`, and keeps the keys and values of prefixes of these lengths, and gathers their gradients. */
+  async holdPrefixes(
+    batch: BodyBatch,
+    lengths: readonly number[],
+  ): Promise<{ held: HeldBatch; prefixes: HeldPrefixes }> {
+    const setting = this.#setUp(batch, true);
+    const held = await this.#hold(setting, this.#prefixArena);
+    const layers = held.carried.map((carried, layer) => {
+      const { keys, values } = this.#layers.outputsOf(setting.form, layer, true).given ?? noKeys();
+      return keysAndValues([carried[keys.name] as Tensor, carried[values.name] as Tensor]);
     });
-    this.#embed(ids, stream[0] as Tensor);
-    for (let layer = 0; layer < layers; layer++) {
-      const graph = await this.#session(shape, this.#models[layer] as number, 'hold');
-      const [x, y] = [stream[layer] as Tensor, stream[layer + 1] as Tensor];
-      const feeds = { ...this.#ofLayer(layer, this.parameters.tensors), [IO.x]: x };
-      await graph.run(feeds, { ...carried[layer], [IO.y]: y });
+    const gradients = held.returned.map((of) => keysAndValues([of[IO.dKeys] as Tensor, of[IO.dValues] as Tensor]));
+    for (const { keys, values } of gradients) for (const sums of [keys, values]) sums.fill(0);
+    return { held, prefixes: new HeldPrefixes(lengths, batch.B, this.#kvWidth, layers, gradients) };
+  }
+
+  async #hold(setting: Setting, arena: Arena): Promise<HeldBatch> {
+    const { batch, form, sizes, pastShapes } = setting;
+    const outputs = Array.from({ length: this.#count }, (_, layer) => this.#layers.outputsOf(form, layer, true));
+    const shapes = outputs.flatMap(({ carried, given }) => [
+      ...carried.map((value) => sizes.shape(value.shape)),
+      ...(given ? [given.keys, given.values] : []).map((value) => sizes.shape(value.shape)),
+    ]);
+    const streams = new Array<Shape>(this.#count + 3).fill(setting.stream);
+    const tensors = await arena.carve([...streams, ...pastShapes, ...shapes]);
+    const stream = tensors.splice(0, this.#count + 1);
+    const gradients = tensors.splice(0, 2) as [Tensor, Tensor];
+    const run = await this.#run(setting, tensors.splice(0, pastShapes.length));
+    const [carried, returned]: Record<string, Tensor>[][] = [[], []];
+    for (const output of outputs) {
+      carried?.push(Object.fromEntries(output.carried.map(({ name }) => [name, tensors.shift() as Tensor])));
+      const names = output.given ? [IO.dKeys, IO.dValues] : [];
+      returned?.push(Object.fromEntries(names.map((name) => [name, tensors.shift() as Tensor])));
     }
-    const hidden = stream[layers]?.data as Float32Array;
-    return { shape, hidden, dHidden: gradients[0].data as Float32Array, stream, carried, gradients };
+    this.#embed(batch.ids, stream[0] as Tensor);
+    for (let layer = 0; layer < this.#count; layer++) {
+      const turn = [stream[layer] as Tensor, stream[layer + 1] as Tensor] as const;
+      await this.#forwardLayer('hold', layer, run, turn, carried?.[layer] ?? {});
+    }
+    const [hidden, dHidden] = [floats(stream[this.#count]), floats(gradients[0])];
+    return { run, hidden, dHidden, stream, carried: carried ?? [], gradients, returned: returned ?? [] };
   }
 
   /**
-   * Adds the gradients of the layers' weights to `accumulators`.
+   * Adds the gradients of the layers' weights to `accumulators`, and those of keys and values of the past to the
+   * prefixes.
    * @returns the gradient of the embedded tokens, [T * B, H]
    */
   async backward(held: HeldBatch, accumulators: Readonly<Record<string, Tensor>>): Promise<Float32Array> {
+    const { run, stream, carried, returned } = held;
+    const { batch, form, shape, past } = run;
     let [dy, dx] = held.gradients;
-    for (let layer = this.parameters.config.layers - 1; layer >= 0; layer--) {
-      const graph = await this.#session(held.shape, this.#models[layer] as number, 'backward');
-      const feeds: Record<string, Tensor> = {
-        ...held.carried[layer],
-        [IO.x]: held.stream[layer] as Tensor,
-        [IO.dy]: dy,
-      };
+    for (let layer = this.#count - 1; layer >= 0; layer--) {
+      const graph = await this.#layers.get(form, shape, layer, 'backward');
+      const more = { ...carried[layer], ...returned[layer], [IO.x]: stream[layer] as Tensor, [IO.dy]: dy };
+      const feeds = this.#feeds(graph, layer, run, more);
       const fetches: Record<string, Tensor> = { [IO.dx]: dx };
-      for (const [name, tensor] of Object.entries(this.#ofLayer(layer, this.parameters.tensors)))
-        if (graph.reads(name)) feeds[name] = tensor;
-      for (const [name, tensor] of Object.entries(this.#ofLayer(layer, accumulators))) {
+      for (const [name, tensor] of Object.entries(this.#layers.tensorsOf(layer, accumulators))) {
         feeds[IO.accumulator(name)] = tensor;
         fetches[IO.gradient(name)] = tensor;
       }
-      await graph.run(feeds, fetches);
+      const [dKeys, dValues] = past;
+      if (dKeys && dValues) Object.assign(fetches, { [IO.dPastKeys]: dKeys, [IO.dPastValues]: dValues });
+      await graph.run(feeds, fetches, run.sizes);
+      if (batch.past && past.length > 0) batch.past.prefixes.add(keysAndValues(past), layer, batch.past.columns);
       [dy, dx] = [dx, dy];
     }
-    return dy.data as Float32Array;
+    return floats(dy);
   }
 
   release(): void {
     this.#arena.release();
-    this.#carried.clear();
+    this.#prefixArena.release();
+    this.#layers.clear();
+    this.#rope = undefined;
   }
+}
+
+function noKeys(): never {
+  throw new Error('a graph of prefixes gives out no keys');
 }

@@ -1,7 +1,7 @@
 import type { ModelConfig } from '../../model/index.js';
+import { Sizes, STAND_IN } from './graph/sizes.js';
 import { headGraph, headLogitsGraph, HEAD_IO as IO, type HeadGraphKey } from './llama/head-graph.js';
 import { FINAL_NORM, headName } from './llama/weights.js';
-import { bucketLength } from './micro-batches.js';
 import type { Parameters } from './parameters.js';
 import type { SessionCache } from './session-cache.js';
 import { CompiledGraph, loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
@@ -32,14 +32,16 @@ interface Chunk {
   fetches: Record<string, Tensor>;
 }
 
-/** Bytes that a head session keeps after a run: a few blocks. */
-function estimateBytes({ rows, vocabSize, entropy, backward }: HeadGraphKey): number {
+/** Bytes that a head session keeps after a run over so many rows: a few blocks. */
+function estimateBytes({ vocabSize, entropy, backward }: HeadGraphKey, rows: number): number {
   return 4 * rows * vocabSize * (2 + (backward ? 1 : 0) + (entropy ? 2 : 0));
 }
 
+const sizesOf = (rows: number): Sizes => new Sizes([[STAND_IN.rows, rows]]);
+
 /** Runs the LM head over chunks of rows, so that nothing of size [tokens, vocabulary] is ever held. */
 export class Head {
-  readonly #buffers = new Map<string, Omit<Chunk, 'graph'>>();
+  readonly #buffers = new Map<string, Float32Array | BigInt64Array>();
 
   constructor(
     private readonly parameters: Parameters,
@@ -53,44 +55,53 @@ export class Head {
     return this.parameters.config;
   }
 
-  /** Row counts of the chunks: full ones, then the left-over in a bucket. */
-  #chunks(rows: readonly HeadRow[]): { size: number; rows: readonly HeadRow[] }[] {
+  /** Full chunks, then what is left over. */
+  #chunks(rows: readonly HeadRow[]): (readonly HeadRow[])[] {
     const most = Math.max(LEAST_ROWS, Math.floor(this.block / this.#config.vocabSize / LEAST_ROWS) * LEAST_ROWS);
-    const chunks: { size: number; rows: readonly HeadRow[] }[] = [];
-    for (let start = 0; start < rows.length; start += most) {
-      const part = rows.slice(start, start + most);
-      chunks.push({ size: Math.min(most, bucketLength(part.length)), rows: part });
-    }
+    const chunks: (readonly HeadRow[])[] = [];
+    for (let start = 0; start < rows.length; start += most) chunks.push(rows.slice(start, start + most));
     return chunks;
   }
 
-  async #chunk(key: HeadGraphKey): Promise<Chunk> {
-    const name = `head ${JSON.stringify(key)}`;
-    const graph = await this.sessions.get(name, estimateBytes(key), () =>
+  /** Memory for so many numbers, under one name for all chunks; it grows with the largest. */
+  #buffer<A extends Float32Array | BigInt64Array>(name: string, length: number, make: (length: number) => A): A {
+    const known = this.#buffers.get(name) as A | undefined;
+    const buffer = known && known.length >= length ? known : make(length);
+    this.#buffers.set(name, buffer);
+    return buffer.subarray(0, length) as A;
+  }
+
+  async #chunk(key: HeadGraphKey, rows: number): Promise<Chunk> {
+    const graph = await this.sessions.get(`head ${JSON.stringify(key)}`, estimateBytes(key, rows), () =>
       CompiledGraph.compile(headGraph(key), this.options),
     );
-    const known = this.#buffers.get(name);
-    if (known) return { graph, ...known };
     const ort = await loadOrt();
-    const column = (): Tensor => tensorOf(ort, 'float32', [key.rows, 1]);
-    const hidden = (): Tensor => tensorOf(ort, 'float32', [key.rows, key.hiddenSize]);
-    const buffers = {
+    const floats = (name: string, width: number): Tensor =>
+      tensorOf(
+        ort,
+        'float32',
+        [rows, width],
+        this.#buffer(name, rows * width, (length) => new Float32Array(length)),
+      );
+    const column = (name: string): [string, Tensor] => [name, floats(name, 1)];
+    const hidden = (name: string): [string, Tensor] => [name, floats(name, key.hiddenSize)];
+    const targets = this.#buffer(IO.targets, rows, (length) => new BigInt64Array(length));
+    return {
+      graph,
       feeds: {
-        [IO.hidden]: hidden(),
-        [IO.targets]: tensorOf(ort, 'int64', [key.rows, 1]),
+        ...Object.fromEntries([hidden(IO.hidden)]),
+        [IO.targets]: tensorOf(ort, 'int64', [rows, 1], targets),
         [IO.inverseTemperature]: tensorOf(ort, 'float32', []),
-        ...(key.backward ? { [IO.dLogprobs]: column() } : {}),
-        ...(key.backward && key.entropy ? { [IO.dEntropy]: column() } : {}),
+        ...Object.fromEntries(key.backward ? [column(IO.dLogprobs)] : []),
+        ...Object.fromEntries(key.backward && key.entropy ? [column(IO.dEntropy)] : []),
       },
-      fetches: {
-        [IO.logprobs]: column(),
-        ...(key.entropy ? { [IO.entropy]: column() } : {}),
-        ...(key.backward ? { [IO.dHidden]: hidden() } : {}),
-        ...(key.weights ? { [IO.normed]: hidden() } : {}),
-      },
+      fetches: Object.fromEntries([
+        column(IO.logprobs),
+        ...(key.entropy ? [column(IO.entropy)] : []),
+        ...(key.backward ? [hidden(IO.dHidden)] : []),
+        ...(key.weights ? [hidden(IO.normed)] : []),
+      ]),
     };
-    this.#buffers.set(name, buffers);
-    return { graph, ...buffers };
   }
 
   /**
@@ -110,31 +121,32 @@ export class Head {
     const sums = backward && this.#accumulators(backward.gradients);
     for (const chunk of this.#chunks(rows)) {
       const key = {
-        ...this.#shape(chunk.size),
+        ...this.#shape(),
         entropy: outputs.entropy !== undefined,
         backward: backward !== undefined,
         weights: sums !== undefined,
       };
-      const { graph, feeds, fetches } = await this.#chunk(key);
+      const { graph, feeds, fetches } = await this.#chunk(key, chunk.length);
       const data = (name: string): Float32Array => (feeds[name] ?? fetches[name])?.data as Float32Array;
       const [x, targets] = [data(IO.hidden), feeds[IO.targets]?.data as BigInt64Array];
       data(IO.inverseTemperature)[0] = 1 / temperature;
-      chunk.rows.forEach(({ n, member, t }, i) => {
+      chunk.forEach(({ n, member, t }, i) => {
         x.set(hidden.subarray(n * hiddenSize, (n + 1) * hiddenSize), i * hiddenSize);
         targets[i] = BigInt(sequences[member]?.target[t] as number);
       });
-      if (backward) this.#feedCoefficients(chunk.rows, backward.coefficients, data(IO.dLogprobs), feeds[IO.dEntropy]);
+      if (backward) this.#feedCoefficients(chunk, backward.coefficients, data(IO.dLogprobs), feeds[IO.dEntropy]);
       await graph.run(
         { ...feeds, ...this.#weights(), ...(sums ? { [IO.matrixSoFar]: sums.matrix, [IO.gainSoFar]: sums.gain } : {}) },
         { ...fetches, ...(sums ? { [IO.dMatrix]: sums.matrix, [IO.dGain]: sums.gain } : {}) },
+        sizesOf(chunk.length),
       );
       const [logprobs, entropy, dx] = [data(IO.logprobs), fetches[IO.entropy]?.data, fetches[IO.dHidden]?.data];
-      chunk.rows.forEach(({ n, member, t }, i) => {
+      chunk.forEach(({ n, member, t }, i) => {
         (outputs.logprobs[member] as Float32Array)[t] = logprobs[i] as number;
         if (outputs.entropy) (outputs.entropy[member] as Float32Array)[t] = (entropy as Float32Array)[i] as number;
         backward?.dHidden.set((dx as Float32Array).subarray(i * hiddenSize, (i + 1) * hiddenSize), n * hiddenSize);
       });
-      if (sums) this.#addTargetRows(chunk.rows.length, feeds, data(IO.normed), sums.matrix);
+      if (sums) this.#addTargetRows(chunk.length, feeds, data(IO.normed), sums.matrix);
     }
   }
 
@@ -144,9 +156,9 @@ export class Head {
     return matrix && gain ? { matrix, gain } : undefined;
   }
 
-  #shape(rows: number) {
+  #shape() {
     const { vocabSize, hiddenSize, rmsEps } = this.#config;
-    return { rows, vocabSize, hiddenSize, rmsEps };
+    return { vocabSize, hiddenSize, rmsEps };
   }
 
   #weights(): Record<string, Tensor> {
@@ -154,18 +166,15 @@ export class Head {
     return { [IO.matrix]: tensors[headName(this.#config)] as Tensor, [IO.gain]: tensors[FINAL_NORM] as Tensor };
   }
 
-  /** Rows beyond the chunk's own keep a derivative of zero, and so add nothing to the matrix's gradient. */
   #feedCoefficients(
     rows: readonly HeadRow[],
     { dLogprobs, dEntropy }: Coefficients,
     dl: Float32Array,
     dH: Tensor | undefined,
   ): void {
-    dl.fill(0);
     rows.forEach(({ member, t }, i) => (dl[i] = dLogprobs[member]?.[t] as number));
     if (!dH) return;
     const data = dH.data as Float32Array;
-    data.fill(0);
     rows.forEach(({ member, t }, i) => (data[i] = dEntropy?.[member]?.[t] as number));
   }
 
@@ -188,21 +197,22 @@ export class Head {
     const ort = await loadOrt();
     const { vocabSize, hiddenSize } = this.#config;
     for (const chunk of this.#chunks(rows)) {
-      const graph = await this.sessions.get(`logits ${chunk.size}`, 4 * chunk.size * vocabSize, () =>
-        CompiledGraph.compile(headLogitsGraph(this.#shape(chunk.size)), this.options),
+      const graph = await this.sessions.get('logits', 4 * chunk.length * vocabSize, () =>
+        CompiledGraph.compile(headLogitsGraph(this.#shape()), this.options),
       );
-      const x = tensorOf(ort, 'float32', [chunk.size, hiddenSize]);
-      const logits = tensorOf(ort, 'float32', [chunk.size, vocabSize]);
-      chunk.rows.forEach(({ n }, i) =>
+      const x = tensorOf(ort, 'float32', [chunk.length, hiddenSize]);
+      const logits = tensorOf(ort, 'float32', [chunk.length, vocabSize]);
+      chunk.forEach(({ n }, i) =>
         (x.data as Float32Array).set(hidden.subarray(n * hiddenSize, (n + 1) * hiddenSize), i * hiddenSize),
       );
       const inverseTemperature = tensorOf(ort, 'float32', [], Float32Array.of(1));
       await graph.run(
         { ...this.#weights(), [IO.hidden]: x, [IO.inverseTemperature]: inverseTemperature },
         { [IO.logits]: logits },
+        sizesOf(chunk.length),
       );
       const data = logits.data as Float32Array;
-      chunk.rows.forEach(({ member, t }, i) =>
+      chunk.forEach(({ member, t }, i) =>
         (into[member] as Float32Array).set(data.subarray(i * vocabSize, (i + 1) * vocabSize), t * vocabSize),
       );
     }

@@ -1,11 +1,13 @@
 import { HoneError } from '../../core/index.js';
 import { mergeMetrics } from '../metrics.js';
-import type { Datum, ForwardBackwardResult, Loss, LossResult, ModelRole, ModelTime } from '../types.js';
+import type { Datum, ForwardBackwardResult, Loss, ModelRole, ModelTime } from '../types.js';
 import type { Opened } from './backend.js';
 import { divideSequences } from './divide.js';
-import { planMicroBatches, type MicroBatch } from './micro-batches.js';
 import { REPLICA_PARAMETERS, together, type Lane, type Replicas } from './replicas.js';
-import { emptyOutputs, type Coefficients, type Sequence, type TokenOutputs } from './training.js';
+import { coefficientsFor, coefficientsOf, placeOutputs, rowsOf } from './token-rows.js';
+import { emptyOutputs, type Sequence, type TokenOutputs } from './training.js';
+import { passOver, type WavePass } from './wave-pass.js';
+import { planWaves, type Wave } from './waves.js';
 
 function sequencesOf(data: readonly Datum[]): Sequence[] {
   return data.map(({ input, target }, i) => {
@@ -15,19 +17,6 @@ function sequencesOf(data: readonly Datum[]): Sequence[] {
     }
     return { input, target };
   });
-}
-
-/** The derivatives a loss gave, complete and in shape. */
-function coefficientsOf(loss: Loss, result: LossResult, sequences: readonly Sequence[], role: ModelRole): Coefficients {
-  const complete = (rows: Float32Array[] | undefined, name: string): Float32Array[] => {
-    const full = rows ?? sequences.map(({ input }) => new Float32Array(input.length));
-    const wrong = full.length !== sequences.length || full.some((row, i) => row.length !== sequences[i]?.input.length);
-    if (wrong) throw new HoneError('usage', `loss ${loss.name} returned ${name} of the wrong shape`);
-    return full;
-  };
-  if (role === 'critic') return { dLogprobs: [], dValues: complete(result.dValues, 'dValues') };
-  const dLogprobs = complete(result.dLogprobs, 'dLogprobs');
-  return loss.needs.entropy ? { dLogprobs, dEntropy: complete(result.dEntropy, 'dEntropy') } : { dLogprobs };
 }
 
 /** @throws HoneError when a loss asks for what a model of this role does not put out */
@@ -40,34 +29,12 @@ export function checkNeeds({ name, needs }: Loss, role: ModelRole): void {
     });
 }
 
-/** Rows of some of the sequences. */
-function rowsOf<T>(rows: readonly T[], members: readonly number[]): T[] {
-  return members.map((member) => rows[member] as T);
-}
-
-function coefficientsFor({ dLogprobs, dEntropy, dValues }: Coefficients, members: readonly number[]): Coefficients {
-  return {
-    dLogprobs: dLogprobs.length > 0 ? rowsOf(dLogprobs, members) : [],
-    ...(dEntropy ? { dEntropy: rowsOf(dEntropy, members) } : {}),
-    ...(dValues ? { dValues: rowsOf(dValues, members) } : {}),
-  };
-}
-
 /** What one worker does of a pass over many sequences. */
 interface Share {
   lane: Lane;
-  batches: readonly MicroBatch[];
-  /** All sequences of its batches, ascending. */
+  waves: readonly Wave[];
+  /** All sequences of its waves, ascending. */
   members: readonly number[];
-}
-
-/** Puts the outputs of some of the sequences in their places. */
-function placeOutputs(into: TokenOutputs, out: TokenOutputs, members: readonly number[]): void {
-  const place = (to: Float32Array[] | undefined, from: Float32Array[] | undefined): void =>
-    from?.forEach((row, i) => to?.[members[i] as number]?.set(row));
-  place(into.logprobs, out.logprobs);
-  place(into.entropy, out.entropy);
-  place(into.values, out.values);
 }
 
 /** One call of `forwardBackward`. */
@@ -102,19 +69,16 @@ export class Passes {
 
   /** Who does what of a pass: this model's worker all of it, or copies their shares side by side where that is faster. */
   async #shares(sequences: readonly Sequence[], version: number, train: boolean): Promise<Share[]> {
-    const lengths = sequences.map(({ input }) => input.length);
-    const { tokensPerMicroBatch, info } = this.opened;
+    const { budget, info } = this.opened;
     const whole = info.parameters > REPLICA_PARAMETERS.training || (train && this.isBase);
     const replicas = whole ? undefined : this.replicas;
-    const divided = replicas && divideSequences(lengths, tokensPerMicroBatch, replicas.size);
-    if (!divided) {
-      const batches = planMicroBatches(lengths, tokensPerMicroBatch);
-      return [{ lane: this.lane, batches, members: sequences.map((_, i) => i) }];
-    }
+    const divided = replicas && divideSequences(sequences, budget, replicas.size);
+    if (!divided)
+      return [{ lane: this.lane, waves: planWaves(sequences, budget), members: sequences.map((_, i) => i) }];
     const lanes = await (train ? replicas.toTrain(version) : replicas.upToDate(version));
-    return divided.map((batches, i) => {
-      const members = batches.flatMap((batch) => batch.members).sort((a, b) => a - b);
-      return { lane: lanes[i] as Lane, batches, members };
+    return divided.map((waves, i) => {
+      const members = waves.flatMap(({ batches }) => batches.flatMap((batch) => batch.members)).sort((a, b) => a - b);
+      return { lane: lanes[i] as Lane, waves, members };
     });
   }
 
@@ -169,34 +133,21 @@ export class Passes {
     return { outputs, lossSum, metrics };
   }
 
-  /** Micro-batch by micro-batch: the forward pass there, `loss.fn` here, the backward pass there. */
-  async #anyLoss({ data, sequences, shares, loss, temperature }: Work): Promise<ForwardBackwardResult> {
-    const entropy = loss.needs.entropy ?? false;
-    const outputs = this.#empty(sequences, loss);
-    const spent = { forward: 0, backward: 0 };
-    const oneBatch = async ({ channel, handle }: Lane, { T, B, members }: MicroBatch): Promise<LossResult> => {
-      const part = rowsOf(sequences, members);
-      const started = performance.now();
-      const out = await channel.call('hold', [handle, part, { T, B }, entropy, temperature]);
-      const held = performance.now();
-      const result = loss.fn(out, rowsOf(data, members));
-      const coefficients = coefficientsOf(loss, result, part, this.role);
-      const computed = performance.now();
-      await channel.call('backwardHeld', [handle, coefficients]);
-      spent.forward += (held - started) / 1000;
-      spent.backward += (performance.now() - computed) / 1000;
-      placeOutputs(outputs, out, members);
-      return result;
-    };
-    const work = shares.map(async ({ lane, batches }) => {
-      const results: LossResult[] = [];
-      for (const batch of batches) results.push(await oneBatch(lane, batch));
-      return results;
-    });
-    const results = (await together(work)).flat();
-    this.spent.forward += spent.forward / shares.length;
-    this.spent.backward += spent.backward / shares.length;
-    const lossSum = results.reduce((sum, result) => sum + result.lossSum, 0);
-    return { outputs, lossSum, metrics: mergeMetrics(results.map(({ metrics }) => metrics)) };
+  async #anyLoss(work: Work): Promise<ForwardBackwardResult> {
+    const outputs = this.#empty(work.sequences, work.loss);
+    const passes = await together(
+      work.shares.map(async ({ lane, waves }) => {
+        const found: WavePass[] = [];
+        for (const wave of waves) found.push(await passOver(lane, wave, { ...work, role: this.role, outputs }));
+        return found;
+      }),
+    );
+    const all = passes.flat();
+    const sum = (part: (pass: WavePass) => number): number => all.reduce((total, pass) => total + part(pass), 0);
+    this.spent.forward += sum(({ forward }) => forward) / work.shares.length;
+    this.spent.backward += sum(({ backward }) => backward) / work.shares.length;
+    const metrics = mergeMetrics(all.flatMap(({ results }) => results.map((result) => result.metrics)));
+    const lossSum = all.flatMap(({ results }) => results).reduce((total, result) => total + result.lossSum, 0);
+    return { outputs, lossSum, metrics };
   }
 }

@@ -17,23 +17,24 @@ export class SessionCache {
 
   async get(key: string, estimateBytes: number, compile: () => Promise<CompiledGraph>): Promise<CompiledGraph> {
     const known = this.#entries.get(key);
-    if (known) {
-      this.#entries.delete(key);
-      this.#entries.set(key, known);
-      return known.graph;
-    }
-    await this.#makeRoom(estimateBytes);
-    const graph = await compile();
-    this.#entries.set(key, { graph, bytes: estimateBytes });
-    this.#bytes += estimateBytes;
+    if (known) this.#take(key, known);
+    const bytes = Math.max(estimateBytes, known?.bytes ?? 0);
+    await this.#makeRoom(bytes);
+    const graph = known?.graph ?? (await compile());
+    this.#entries.set(key, { graph, bytes });
+    this.#bytes += bytes;
     return graph;
+  }
+
+  #take(key: string, { bytes }: Entry): void {
+    this.#entries.delete(key);
+    this.#bytes -= bytes;
   }
 
   async #makeRoom(bytes: number): Promise<void> {
     for (const [key, entry] of this.#entries) {
       if (this.#bytes + bytes <= this.limitBytes) return;
-      this.#entries.delete(key);
-      this.#bytes -= entry.bytes;
+      this.#take(key, entry);
       await entry.graph.release();
     }
   }

@@ -3,6 +3,7 @@ import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { HoneError, messageOf } from '../../core/index.js';
 import { encodeModel, NO_COPY_OUTPUT } from './graph/encode.js';
 import type { Graph } from './graph/graph.js';
+import { NO_SIZES, type Sizes } from './graph/sizes.js';
 import { sizeOf, type DType, type Shape } from './graph/values.js';
 
 type Ort = typeof Onnx;
@@ -60,6 +61,7 @@ export class CompiledGraph {
   private constructor(
     private readonly session: InferenceSession,
     private readonly options: SessionOptions,
+    private readonly sizeInputs: ReadonlyMap<string, readonly number[]>,
   ) {
     this.#inputs = new Set(session.inputNames);
     this.#outputs = new Set(session.outputNames);
@@ -89,11 +91,20 @@ export class CompiledGraph {
       // Several sessions live side by side: their threads spin while a graph runs, and not between runs.
       extra: { session: { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' } },
     });
-    return new CompiledGraph(session, options);
+    return new CompiledGraph(session, options, graph.sizeInputs);
   }
 
-  /** Computes every output into the tensors given. A tensor may be both fed and fetched. */
-  async run(feeds: Record<string, Tensor>, fetches: Record<string, Tensor>): Promise<void> {
+  /**
+   * Computes every output into the tensors given. A tensor may be both fed and fetched.
+   * @param sizes what this run chooses
+   */
+  async run(
+    tensors: Readonly<Record<string, Tensor>>,
+    fetches: Record<string, Tensor>,
+    sizes: Sizes = NO_SIZES,
+  ): Promise<void> {
+    const feeds = { ...tensors };
+    for (const [name, list] of this.sizeInputs) feeds[name] = await sizes.tensor(list);
     if (this.options.outputs === 'plain') {
       await this.session.run(feeds, fetches);
       return;

@@ -3,16 +3,19 @@ import { HoneError } from '../../core/index.js';
 import { type ModelConfig, readTensors } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
 import type { Board } from './board.js';
-import { Body, type HeldBatch } from './body.js';
+import { Body, type BodyBatch, type HeldBatch } from './body.js';
 import { Head, type HeadRow } from './head.js';
-import type { BatchShape } from './llama/layer-graph.js';
+import type { HeldPrefixes } from './held-prefixes.js';
+import { paddedLength } from './llama/layer-graph.js';
 import { EMBEDDING } from './llama/weights.js';
-import { planMicroBatches, type MicroBatch } from './micro-batches.js';
+import { planMicroBatches } from './micro-batches.js';
 import { Optimizer } from './optimizer.js';
 import { zerosLike, type Arrays, type Parameters } from './parameters.js';
 import { SessionCache } from './session-cache.js';
 import { loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
 import { ValueHead } from './value-head.js';
+import { WaveRows, type Rest } from './wave-rows.js';
+import { planWaves, type TokenBudget, type Wave } from './waves.js';
 
 /** Sequences as the graphs need them: targets already shifted. */
 export interface Sequence {
@@ -37,7 +40,7 @@ export interface Coefficients {
 }
 
 export interface TrainingOptions extends SessionOptions {
-  tokensPerMicroBatch: number;
+  budget: TokenBudget;
   /** Bound for the estimated memory of all training sessions together. */
   sessionBytes: number;
 }
@@ -54,23 +57,30 @@ export function emptyOutputs(
   return { logprobs: empty(), ...(entropy ? { entropy: empty() } : {}) };
 }
 
-/** Every token of the batch's sequences. */
-function rowsOf({ B, members }: MicroBatch, sequences: readonly { length: number }[]): HeadRow[] {
-  return members.flatMap((member, b) =>
-    Array.from({ length: sequences[member]?.length ?? 0 }, (_, t) => ({ n: t * B + b, member, t })),
-  );
+/** Every token of sequences that are one batch. */
+function rowsOf(sequences: readonly { length: number }[]): HeadRow[] {
+  const B = sequences.length;
+  return sequences.flatMap(({ length }, b) => Array.from({ length }, (_, t) => ({ n: t * B + b, member: b, t })));
 }
 
-/** Time-major token ids of a batch, [T * B]; padding is 0. */
-function packIds({ T, B, members }: MicroBatch, rows: readonly Int32Array[]): Int32Array {
-  const packed = new Int32Array(T * B);
-  members.forEach((member, b) => rows[member]?.forEach((id, t) => (packed[t * B + b] = id)));
-  return packed;
+async function seconds(work: Promise<void>): Promise<number> {
+  const started = performance.now();
+  await work;
+  return (performance.now() - started) / 1000;
+}
+
+const inputsOf = (sequences: readonly Sequence[]): Int32Array[] => sequences.map(({ input }) => input);
+
+/** One batch of these rows: token ids time-major, [T * B], padding 0. */
+function packed(rows: readonly Int32Array[]): { T: number; B: number; ids: Int32Array } {
+  const [T, B] = [paddedLength(rows.reduce((most, { length }) => Math.max(most, length), 0)), rows.length];
+  const ids = new Int32Array(T * B);
+  rows.forEach((row, b) => row.forEach((id, t) => (ids[t * B + b] = id)));
+  return { T, B, ids };
 }
 
 /** A micro-batch between its forward and its backward pass. */
 interface Held {
-  batch: MicroBatch;
   body: HeldBatch;
   sequences: readonly Sequence[];
   entropy: boolean;
@@ -85,6 +95,7 @@ export class Training {
   readonly #body: Body;
   readonly #head: Head | ValueHead;
   #held: Held | undefined;
+  #heldPrefixes: { held: Held; prefixes: HeldPrefixes } | undefined;
 
   constructor(
     readonly parameters: Parameters,
@@ -98,10 +109,6 @@ export class Training {
 
   get config(): ModelConfig {
     return this.parameters.config;
-  }
-
-  get tokensPerMicroBatch(): number {
-    return this.options.tokensPerMicroBatch;
   }
 
   /** Gradients of what training changes; zeros before the first backward pass. */
@@ -129,35 +136,63 @@ export class Training {
     return this.#gradients;
   }
 
-  #plan(sequences: readonly { length: number }[]): MicroBatch[] {
-    return planMicroBatches(
-      sequences.map(({ length }) => length),
-      this.options.tokensPerMicroBatch,
-    );
-  }
-
   #empty(sequences: readonly Sequence[], entropy: boolean): TokenOutputs {
     return emptyOutputs(sequences, { entropy, critic: this.parameters.isCritic });
   }
 
+  /** What the layers take of a micro-batch. */
+  #bodyBatch(sequences: readonly Rest[], prefixes?: HeldPrefixes): BodyBatch {
+    const columns = sequences.flatMap(({ prefix }) => prefix ?? []);
+    return {
+      ...packed(inputsOf(sequences)),
+      ...(prefixes && columns.length > 0 ? { past: { prefixes, columns } } : {}),
+    };
+  }
+
   async forward(sequences: readonly Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
     const outputs = this.#empty(sequences, entropy);
-    const inputs = sequences.map(({ input }) => input);
-    for (const batch of this.#plan(inputs)) {
-      const hidden = await this.#body.forward(batch, packIds(batch, inputs));
-      await this.#head.run(rowsOf(batch, inputs), hidden, sequences, temperature, outputs);
+    for (const wave of planWaves(sequences, this.options.budget)) {
+      const rows = new WaveRows(wave, sequences);
+      const prefixes = await this.#forwardPrefixes(wave, rows, outputs, temperature);
+      for (const { members } of wave.batches) {
+        const rests = rows.rests(members);
+        const out = this.#empty(rests, entropy);
+        const hidden = await this.#body.forward(this.#bodyBatch(rests, prefixes));
+        await this.#head.run(rowsOf(inputsOf(rests)), hidden, rests, temperature, out);
+        rows.placeRests(outputs, out, members);
+      }
     }
     return outputs;
   }
 
+  async #forwardPrefixes(
+    wave: Wave,
+    rows: WaveRows,
+    outputs: TokenOutputs,
+    temperature: number,
+  ): Promise<HeldPrefixes | undefined> {
+    if (wave.prefixes.length === 0) return undefined;
+    const sequences = rows.prefixes();
+    const inputs = inputsOf(sequences);
+    const lengths = inputs.map(({ length }) => length);
+    const { hidden, prefixes } = await this.#body.forwardPrefixes(this.#bodyBatch(sequences), lengths);
+    const out = this.#empty(sequences, outputs.entropy !== undefined);
+    await this.#head.run(rowsOf(inputs), hidden, sequences, temperature, out);
+    for (const { members } of wave.prefixes) rows.placePrefixes(outputs, out, members);
+    return prefixes;
+  }
+
   /** Logits of every position at temperature 1, one [T * V] array a sequence. */
-  async logits(sequences: readonly Int32Array[]): Promise<Float32Array[]> {
+  async logits(inputs: readonly Int32Array[]): Promise<Float32Array[]> {
     const head = this.#head;
     if (head instanceof ValueHead) throw new HoneError('usage', 'a critic has no logits');
-    const logits = sequences.map(({ length }) => new Float32Array(length * this.config.vocabSize));
-    for (const batch of this.#plan(sequences)) {
-      const hidden = await this.#body.forward(batch, packIds(batch, sequences));
-      await head.logits(rowsOf(batch, sequences), hidden, logits);
+    const lengths = inputs.map(({ length }) => length);
+    const logits = lengths.map((length) => new Float32Array(length * this.config.vocabSize));
+    for (const { members } of planMicroBatches(lengths, this.options.budget.alone)) {
+      const part = members.map((member) => inputs[member] as Int32Array);
+      const hidden = await this.#body.forward(packed(part));
+      const places = members.map((member) => logits[member] as Float32Array);
+      await head.logits(rowsOf(part), hidden, places);
     }
     return logits;
   }
@@ -168,78 +203,123 @@ export class Training {
     coefficients: Coefficients,
     temperature: number,
   ): Promise<TokenOutputs> {
-    const outputs = this.#empty(sequences, coefficients.dEntropy !== undefined);
-    const inputs = sequences.map(({ input }) => input);
-    let forward = 0;
-    for (const batch of this.#plan(inputs)) {
-      const started = performance.now();
-      const body = await this.#body.hold(batch, packIds(batch, inputs));
-      const rows = rowsOf(batch, inputs);
-      const idle = rows.filter((row) => !isSeed(row, coefficients));
-      await this.#head.run(idle, body.hidden, sequences, temperature, outputs);
-      forward += performance.now() - started;
-      await this.#backward({ batch, body, sequences, temperature }, rows, coefficients, outputs);
-    }
-    outputs.forwardSeconds = forward / 1000;
-    return outputs;
-  }
-
-  /** The forward pass of sequences as one micro-batch of this shape; what its backward pass needs is kept until `backwardHeld`. */
-  async hold(
-    sequences: readonly Sequence[],
-    shape: BatchShape,
-    entropy: boolean,
-    temperature: number,
-  ): Promise<TokenOutputs> {
+    const entropy = coefficients.dEntropy !== undefined;
     const outputs = this.#empty(sequences, entropy);
-    const inputs = sequences.map(({ input }) => input);
-    const batch = { ...shape, members: sequences.map((_, member) => member) };
-    const body = await this.#body.hold(batch, packIds(batch, inputs));
-    this.#held = { batch, body, sequences, entropy, temperature };
-    await this.#head.run(rowsOf(batch, inputs), body.hidden, sequences, temperature, outputs);
+    const how = { entropy, temperature };
+    const started = performance.now();
+    let backward = 0;
+    for (const wave of planWaves(sequences, this.options.budget)) {
+      const rows = new WaveRows(wave, sequences);
+      const sums = rows.noPrefixCoefficients(coefficients);
+      const members = wave.prefixes.flatMap((prefix) => prefix.members);
+      rows.addPrefixCoefficients(sums, coefficients, members);
+      const shared = wave.prefixes.length > 0;
+      const ofPrefixes = shared ? await this.#startPrefixes(rows.prefixes(), how, sums) : undefined;
+      for (const { members } of wave.batches) {
+        const part = rows.restCoefficients(coefficients, members);
+        const out = await this.#start(rows.rests(members), how, part);
+        backward += await seconds(this.#finish(this.#takeHeld(), part, out));
+        rows.placeRests(outputs, out, members);
+      }
+      if (!ofPrefixes) continue;
+      backward += await seconds(this.#finishPrefixes(sums, ofPrefixes));
+      rows.placePrefixes(outputs, ofPrefixes, members);
+    }
+    outputs.forwardSeconds = (performance.now() - started) / 1000 - backward;
     return outputs;
   }
 
-  /** The backward pass of the batch held; adds to the gradients. */
-  async backwardHeld(coefficients: Coefficients): Promise<void> {
+  /**
+   * The forward pass of sequences as one micro-batch; what its backward pass needs is kept until `backwardHeld`. Those that name a prefix go on from it: one of the last `holdPrefixes`.
+   */
+  hold(sequences: readonly Rest[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+    return this.#start(sequences, { entropy, temperature });
+  }
+
+  /** The backward pass of the batch held; adds to the gradients, and to those of the prefixes held. @returns the seconds it took */
+  async backwardHeld(coefficients: Coefficients): Promise<number> {
+    const held = this.#takeHeld();
+    return seconds(this.#finish(held, coefficients, this.#empty(held.sequences, held.entropy)));
+  }
+
+  /** As `hold`, for prefixes: they are kept until `backwardPrefixes`, for batches that go on from them. */
+  holdPrefixes(prefixes: readonly Sequence[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
+    return this.#startPrefixes(prefixes, { entropy, temperature });
+  }
+
+  /** The backward pass of the prefixes held, after those of the batches that went on from them. */
+  async backwardPrefixes(coefficients: Coefficients): Promise<number> {
+    const held = this.#heldPrefixes?.held;
+    if (!held) throw new Error('backwardPrefixes() without holdPrefixes()');
+    return seconds(this.#finishPrefixes(coefficients, this.#empty(held.sequences, held.entropy)));
+  }
+
+  #takeHeld(): Held {
     const held = this.#held;
     if (!held) throw new Error('backwardHeld() without hold()');
     this.#held = undefined;
-    const rows = rowsOf(
-      held.batch,
-      held.sequences.map(({ input }) => input),
-    );
-    await this.#backward(held, rows, coefficients, this.#empty(held.sequences, held.entropy));
+    return held;
   }
 
-  async #backward(
-    held: Omit<Held, 'entropy'>,
-    rows: HeadRow[],
+  /** @param known derivatives, where they are: outputs that the backward pass computes anyway are left to it */
+  async #start(
+    sequences: readonly Rest[],
+    { entropy, temperature }: { entropy: boolean; temperature: number },
+    known?: Coefficients,
+  ): Promise<TokenOutputs> {
+    const body = await this.#body.hold(this.#bodyBatch(sequences, this.#heldPrefixes?.prefixes));
+    this.#held = { body, sequences, entropy, temperature };
+    return this.#outputsOf(this.#held, known);
+  }
+
+  async #startPrefixes(
+    sequences: readonly Sequence[],
+    { entropy, temperature }: { entropy: boolean; temperature: number },
+    known?: Coefficients,
+  ): Promise<TokenOutputs> {
+    const lengths = sequences.map(({ input }) => input.length);
+    const started = await this.#body.holdPrefixes(this.#bodyBatch(sequences), lengths);
+    const held = { body: started.held, sequences, entropy, temperature };
+    this.#heldPrefixes = { held, prefixes: started.prefixes };
+    return this.#outputsOf(held, known);
+  }
+
+  async #outputsOf({ body, sequences, entropy, temperature }: Held, known?: Coefficients): Promise<TokenOutputs> {
+    const outputs = this.#empty(sequences, entropy);
+    const rows = rowsOf(inputsOf(sequences));
+    const idle = known ? rows.filter((row) => !isSeed(row, known)) : rows;
+    await this.#head.run(idle, body.hidden, sequences, temperature, outputs);
+    return outputs;
+  }
+
+  async #finishPrefixes(coefficients: Coefficients, outputs: TokenOutputs): Promise<void> {
+    const there = this.#heldPrefixes;
+    this.#heldPrefixes = undefined;
+    if (there) await this.#finish(there.held, coefficients, outputs, there.prefixes.touched);
+  }
+
+  /** @param reached whether gradients come in besides the head's */
+  async #finish(
+    { body, sequences, temperature }: Held,
     coefficients: Coefficients,
     outputs: TokenOutputs,
+    reached = false,
   ): Promise<void> {
-    const { batch, body, sequences, temperature } = held;
     const gradients = await this.#gradientTensors();
-    const seeds = rows.filter((row) => isSeed(row, coefficients));
-    if (seeds.length === 0) return;
+    const seeds = rowsOf(inputsOf(sequences)).filter((row) => isSeed(row, coefficients));
+    if (seeds.length === 0 && !reached) return;
     body.dHidden.fill(0);
     const backward = { coefficients, dHidden: body.dHidden, gradients };
     await this.#head.run(seeds, body.hidden, sequences, temperature, outputs, backward);
     const dEmbedded = await this.#body.backward(body, gradients);
     const embedding = gradients[EMBEDDING];
-    if (embedding) this.#addEmbeddedRows(batch, sequences, dEmbedded, embedding.data as Float32Array);
+    if (embedding) this.#addEmbeddedRows(sequences, dEmbedded, embedding.data as Float32Array);
   }
 
   /** d embedding[id] += the gradient of every token with that id. */
-  #addEmbeddedRows(
-    { B, members }: MicroBatch,
-    sequences: readonly Sequence[],
-    dEmbedded: Float32Array,
-    gradient: Float32Array,
-  ): void {
-    const H = this.config.hiddenSize;
-    members.forEach((member, b) => {
-      const input = sequences[member]?.input as Int32Array;
+  #addEmbeddedRows(sequences: readonly Sequence[], dEmbedded: Float32Array, gradient: Float32Array): void {
+    const [H, B] = [this.config.hiddenSize, sequences.length];
+    sequences.forEach(({ input }, b) => {
       for (let t = 0; t < input.length; t++) {
         const [to, from] = [(input[t] as number) * H, (t * B + b) * H];
         for (let j = 0; j < H; j++) gradient[to + j] = (gradient[to + j] as number) + (dEmbedded[from + j] as number);

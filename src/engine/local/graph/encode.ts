@@ -1,6 +1,7 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Constant, Graph, GraphNode } from './graph.js';
-import { intAttribute, opSpec } from './ops.js';
+import { intAttribute, intsAttribute, opSpec } from './ops.js';
+import { declared, isStandIn } from './sizes.js';
 import { ANY, DTYPES, type Attribute, type Shape, type Value } from './values.js';
 
 /**
@@ -67,6 +68,14 @@ function attribute(writer: BinaryWriter, name: string, value: Attribute | string
   });
 }
 
+/** A shape to reshape to, as ONNX takes it: 0 stands for the size there is, one -1 for what is left over. */
+function reshapeTo(from: Shape, to: Shape): Shape {
+  const left = (dim: number, i: number): boolean => isStandIn(dim) && dim !== from[i];
+  const unknown = to.filter(left).length;
+  // Two sizes to be found take the list as an input, where 0 and -1 have no place.
+  return unknown > 1 ? to : to.map((dim, i) => (left(dim, i) ? -1 : isStandIn(dim) ? 0 : dim));
+}
+
 /** ONNX takes axes, shapes and ranges as tensor inputs; the graph keeps them as attributes. */
 function onnxForm(graph: Graph, node: GraphNode): { inputs: string[]; attributes: [string, Attribute | string][] } {
   const inputs = node.inputs.map((value) => value.name);
@@ -77,7 +86,10 @@ function onnxForm(graph: Graph, node: GraphNode): { inputs: string[]; attributes
     case 'ReduceSum':
     case 'ReduceSumSquare':
       return { inputs: [...inputs, list('over')], attributes: [...without('over'), ['keepdims', 1]] };
-    case 'Reshape':
+    case 'Reshape': {
+      const to = reshapeTo((node.inputs[0] as Value).shape, intsAttribute(node.attributes, 'to'));
+      return { inputs: [...inputs, graph.ints(to).name], attributes: [] };
+    }
     case 'Expand':
       return { inputs: [...inputs, list('to')], attributes: without('to') };
     case 'Slice': {
@@ -128,7 +140,7 @@ function writeValueInfo(writer: BinaryWriter, field: number, name: string, value
     message(w, FIELD.valueInfo.type, (t) =>
       message(t, FIELD.type.tensor, (tt) => {
         whole(tt, FIELD.tensorType.elemType, DTYPES[value.dtype]);
-        writeShape(tt, value.shape);
+        writeShape(tt, declared(value.shape));
       }),
     );
   });

@@ -131,6 +131,7 @@ export const GRADIENTS: Record<OpName, GradientRule> = {
   ReduceSum: ({ g, x, dy }) => [g.node('Expand', [dy], { to: input(x, 0).shape })],
   ReduceSumSquare: ({ g, x, dy }) => [g.mul(input(x, 0), g.scale(dy, 2))],
   Equal: none,
+  Less: none,
   Where: ({ g, x, dy, wants }) => {
     const [condition, a, b] = x as [Value, Value, Value];
     const zero = g.scalar(0);

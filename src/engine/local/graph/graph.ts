@@ -1,4 +1,5 @@
 import { opSpec, type OpName } from './ops.js';
+import { isStandIn } from './sizes.js';
 import { sameShape, sizeOf, type Attributes, type DType, type Shape, type Value } from './values.js';
 
 export interface GraphNode {
@@ -33,7 +34,7 @@ export interface Composite {
 
 /**
  * A graph of ONNX ops under construction. Nodes are appended in order of use, so the list is always topologically
- * sorted. Shapes are fixed when the graph is built: one graph a shape.
+ * sorted. Shapes are known when the graph is built, but for sizes that each run chooses (sizes.ts).
  */
 export class Graph {
   readonly inputs: Value[] = [];
@@ -42,6 +43,8 @@ export class Graph {
   readonly outputs: GraphOutput[] = [];
   /** By name of the output. */
   readonly composites = new Map<string, Composite>();
+  /** Inputs that say what sizes a run has chosen, by name: the lists that they have to give. Known once it is encoded. */
+  readonly sizeInputs = new Map<string, readonly number[]>();
   #count = 0;
   readonly #scalars = new Map<string, Value>();
 
@@ -72,9 +75,14 @@ export class Graph {
     return this.#shared(`s${number}`, () => this.constant(Float32Array.of(number), []));
   }
 
-  /** A list of int64, for shape and axis inputs. */
+  /** A list of int64, for shape and axis inputs; an input of the graph where it depends on what a run chooses. */
   ints(list: readonly number[]): Value {
-    return this.#shared(`i${list.join()}`, () => this.constant(BigInt64Array.from(list, BigInt), [list.length]));
+    const name = `i${list.join()}`;
+    return this.#shared(name, () => {
+      if (!list.some(isStandIn)) return this.constant(BigInt64Array.from(list, BigInt), [list.length]);
+      this.sizeInputs.set(name, list);
+      return this.input(name, 'int64', [list.length]);
+    });
   }
 
   #shared(key: string, make: () => Value): Value {

@@ -78,6 +78,7 @@ export const OPS = {
   ReduceSum: reduction,
   ReduceSumSquare: reduction,
   Equal: comparison,
+  Less: comparison,
   Where: {
     infer: (inputs) => [
       {

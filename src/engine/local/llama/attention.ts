@@ -1,10 +1,13 @@
 import { GRADIENTS } from '../graph/gradients.js';
 import type { Graph } from '../graph/graph.js';
+import { isStandIn } from '../graph/sizes.js';
 import type { Value } from '../graph/values.js';
 
 export interface AttentionShape {
   T: number;
   B: number;
+  /** Keys and values before those of the first query; default 0. */
+  past?: number;
   heads: number;
   kvHeads: number;
   headDim: number;
@@ -13,9 +16,9 @@ export interface AttentionShape {
 /** Queries are taken in blocks against the keys up to theirs, so that little of the masked half is computed. */
 const BLOCKS = { most: 8, leastQueries: 64 } as const;
 
-/** Into how many blocks T queries are cut. */
-function blocksFor(T: number): number {
-  return Math.min(BLOCKS.most, Math.max(1, Math.floor(T / BLOCKS.leastQueries)));
+/** Into how many blocks T queries are cut: a power of two. */
+export function blocksFor(T: number): number {
+  return 2 ** Math.floor(Math.log2(Math.min(BLOCKS.most, Math.max(1, T / BLOCKS.leastQueries))));
 }
 
 /** Some queries and what they have made: their context by token, [t, B, kvHeads, group, D], and its gradient. */
@@ -27,27 +30,38 @@ interface Block {
   vjp(dc: Value, perToken: Value): [dRows: Value, dKeys: Value, dValues: Value];
 }
 
+export interface Operands {
+  q: Value;
+  k: Value;
+  v: Value;
+  /**
+   * Float32: a query reads the keys whose number is not above its own. Of each row of queries, past + t, [T * group, 1];
+   * of each key [past + T, 1], or [past + T, B] where sequences lack some: these have the number infinity.
+   */
+  queryNumbers: Value;
+  keyNumbers: Value;
+}
+
 /**
- * Causal attention. q [T, B, heads * D], k and v [T, B, kvHeads * D] -> [T * B, heads * D]. Grouped queries are rows
- * (t, group) of their key head, so K and V are not repeated; leading-dimension transposition of FusedMatMul reads the
- * operands in place.
+ * Causal attention. q [T, B, heads * D], k and v [past + T, B, kvHeads * D] -> [T * B, heads * D]: query t reads the keys
+ * up to past + t. Grouped queries are rows (t, group) of their key head, so K and V are not repeated; leading-dimension
+ * transposition of FusedMatMul reads the operands in place.
  * With P the weights and c the context: dS = P * (dP - rowsum(dc * c)), the sum running over D and not over T.
  */
 export function attention(
   g: Graph,
-  q: Value,
-  k: Value,
-  v: Value,
+  { q, k, v, queryNumbers, keyNumbers }: Operands,
   shape: AttentionShape,
   count = blocksFor(shape.T),
 ): Value {
-  const { T, B, heads, kvHeads, headDim: D } = shape;
+  const { T, B, past = 0, heads, kvHeads, headDim: D } = shape;
   const group = heads / kvHeads;
   const grouped = group === 1 ? q : g.transpose(g.reshape(q, [T, B, kvHeads, group, D]), [0, 3, 1, 2, 4]);
   const rows = g.reshape(grouped, [T * group, B, kvHeads, D]);
-  const [keys, values] = [g.reshape(k, [T, B, kvHeads, D]), g.reshape(v, [T, B, kvHeads, D])];
-  const cut = (i: number): number => Math.round((i * T) / count);
-  const blocks = Array.from({ length: count }, (_, i) => blockOf(g, [rows, keys, values], shape, cut(i), cut(i + 1)));
+  const [keys, values] = [k, v].map((value) => g.reshape(value, [past + T, B, kvHeads, D])) as [Value, Value];
+  const cut = (i: number): number => (isStandIn(T) ? (i * T) / count : Math.round((i * T) / count));
+  const all = { rows, keys, values, queryNumbers, keyNumbers };
+  const blocks = Array.from({ length: count }, (_, i) => blockOf(g, all, shape, cut(i), cut(i + 1)));
   const byToken = g.join(blocks.map((part) => part.byToken));
   const core = g.composite(byToken, {
     inputs: [rows, keys, values],
@@ -61,20 +75,27 @@ export function attention(
   return g.reshape(core, [T * B, heads * D]);
 }
 
-/** Attention of the queries [from, until) to the keys [0, until). */
+/** Attention of the queries [from, until) to the keys [0, past + until). */
 function blockOf(
   g: Graph,
-  [allRows, allKeys, allValues]: readonly [rows: Value, keys: Value, values: Value],
-  { B, heads, kvHeads, headDim: D }: AttentionShape,
+  all: Readonly<Record<'rows' | 'keys' | 'values' | 'queryNumbers' | 'keyNumbers', Value>>,
+  { B, past = 0, heads, kvHeads, headDim: D }: AttentionShape,
   from: number,
   until: number,
 ): Block {
-  const [t, group] = [until - from, heads / kvHeads];
-  const [rows, keys] = [g.rows(allRows, from * group, until * group), g.rows(allKeys, 0, until)];
+  const [t, group, last] = [until - from, heads / kvHeads, past + until];
+  const [rows, keys] = [g.rows(all.rows, from * group, until * group), g.rows(all.keys, 0, last)];
   const scale = { float: 1 / Math.sqrt(D) };
   const scores = g.node('FusedMatMul', [rows, keys], { transBatchA: 1, transBatchB: 1, transB: 1, alpha: scale });
-  const weights = g.node('Softmax', [g.add(scores, causalMask(g, from, until, group))]);
-  const operands = [weights, g.rows(allValues, 0, until)];
+  const ofKeys = g.transpose(g.rows(all.keyNumbers, 0, last), [1, 0]);
+  const [sequences] = ofKeys.shape as [number, number];
+  const later = g.node('Less', [
+    g.rows(all.queryNumbers, from * group, until * group),
+    g.reshape(ofKeys, [sequences, 1, 1, last]),
+  ]);
+  const mask = g.node('Where', [later, g.scalar(-Infinity), g.scalar(0)]);
+  const weights = g.node('Softmax', [g.add(scores, mask)]);
+  const operands = [weights, g.rows(all.values, 0, last)];
   const context = g.node('FusedMatMul', operands, { transBatchB: 1, alpha: { float: 1 } });
   return {
     from,
@@ -109,15 +130,4 @@ function ruleOf(g: Graph, y: Value, dy: Value): (Value | undefined)[] {
   const node = g.nodes.find(({ outputs }) => outputs[0]?.name === y.name);
   if (!node) throw new Error(`no node makes ${y.name}`);
   return GRADIENTS[node.op]({ g, node, x: node.inputs, y, dy, wants: () => true });
-}
-
-/** What causal attention adds to scores: 0, or -infinity for keys of later tokens; [(until - from) * group, until]. */
-function causalMask(g: Graph, from: number, until: number, group: number): Value {
-  const rows = (until - from) * group;
-  return g.constant(
-    Float32Array.from({ length: rows * until }, (_, i) =>
-      i % until > from + Math.floor(i / (until * group)) ? -Infinity : 0,
-    ),
-    [rows, until],
-  );
 }

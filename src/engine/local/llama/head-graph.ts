@@ -1,10 +1,10 @@
 import { Graph } from '../graph/graph.js';
+import { STAND_IN } from '../graph/sizes.js';
 import type { Value } from '../graph/values.js';
 import { rmsNorm } from './parts.js';
 
-/** Which graph: `rows` positions at a time, and what it computes for them. */
+/** Which graph, and what it computes for as many positions as a run chooses. */
 export interface HeadGraphKey {
-  rows: number;
   vocabSize: number;
   hiddenSize: number;
   rmsEps: number;
@@ -15,7 +15,7 @@ export interface HeadGraphKey {
   weights: boolean;
 }
 
-type HeadShape = Pick<HeadGraphKey, 'rows' | 'vocabSize' | 'hiddenSize' | 'rmsEps'>;
+type HeadShape = Pick<HeadGraphKey, 'vocabSize' | 'hiddenSize' | 'rmsEps'>;
 
 /** Names of the graph's inputs and outputs. */
 export const HEAD_IO = {
@@ -40,11 +40,11 @@ export const HEAD_IO = {
 } as const;
 
 /** The final norm and z = x W^T / T, [R, V]; the temperature divides x, which is the smaller. */
-function head({ rows, vocabSize, hiddenSize, rmsEps }: HeadShape) {
+function head({ vocabSize, hiddenSize, rmsEps }: HeadShape) {
   const g = new Graph();
   const matrix = g.input(HEAD_IO.matrix, 'float32', [vocabSize, hiddenSize]);
   const inverseTemperature = g.input(HEAD_IO.inverseTemperature, 'float32', []);
-  const hidden = g.input(HEAD_IO.hidden, 'float32', [rows, hiddenSize]);
+  const hidden = g.input(HEAD_IO.hidden, 'float32', [STAND_IN.rows, hiddenSize]);
   const norm = rmsNorm(g, hidden, g.input(HEAD_IO.gain, 'float32', [hiddenSize]), rmsEps);
   const x = g.mul(norm, inverseTemperature);
   return { g, norm, x, matrix, logits: g.linear(x, matrix), inverseTemperature };
@@ -67,7 +67,7 @@ export function headLogitsGraph(shape: HeadShape): Graph {
  */
 export function headGraph(key: HeadGraphKey): Graph {
   const { g, norm, x, matrix, logits, inverseTemperature } = head(key);
-  const column = [key.rows, 1] as const;
+  const column = [STAND_IN.rows, 1] as const;
   const targets = g.input(HEAD_IO.targets, 'int64', column);
   const logp = g.node('LogSoftmax', [logits]);
   g.output(HEAD_IO.logprobs, g.node('GatherElements', [logp, targets]));
@@ -77,7 +77,7 @@ export function headGraph(key: HeadGraphKey): Graph {
   if (!key.backward) return g;
 
   const dl = g.input(HEAD_IO.dLogprobs, 'float32', column);
-  const targetRows = g.reshape(g.node('Gather', [matrix, targets]), [key.rows, key.hiddenSize]);
+  const targetRows = g.reshape(g.node('Gather', [matrix, targets]), [STAND_IN.rows, key.hiddenSize]);
   /** `spread` times W and times x are what the rows of p contribute, [R, H] and [V, H]. */
   const finish = (dx: Value, spread: Value, scaled: Value): Graph => {
     const dNorm = g.mul(g.add(g.mul(targetRows, dl), dx), inverseTemperature);

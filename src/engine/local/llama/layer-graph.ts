@@ -1,16 +1,49 @@
 import { addGradients } from '../graph/autodiff.js';
+import type { ModelConfig } from '../../../model/index.js';
 import { Graph } from '../graph/graph.js';
+import { Sizes, STAND_IN } from '../graph/sizes.js';
 import { splitGraph, type Split } from '../graph/split.js';
-import type { Value } from '../graph/values.js';
-import { attention } from './attention.js';
+import { ANY, type Value } from '../graph/values.js';
+import { attention, blocksFor } from './attention.js';
 import { rmsNorm, swiglu } from './parts.js';
-import { ropeTables } from './rope.js';
 import { layerNames, tensorsOfLayer, WeightInputs, type GraphModel } from './weights.js';
 
-/** A batch of B sequences padded to T tokens. */
+/** A batch of B sequences padded to T tokens, each after `past` others. */
 export interface BatchShape {
   T: number;
   B: number;
+  /** The most tokens before the first, whose keys and values are inputs; 0 for whole sequences. */
+  past: number;
+}
+
+/** Which graph of a layer: it takes batches of any shape that have this form. */
+export interface LayerForm {
+  /** Into so many the queries are cut; T is a multiple of it. */
+  blocks: number;
+  /** Whether there are keys and values before the first token. */
+  past: boolean;
+  /** Whether some sequences have fewer of them. */
+  ragged: boolean;
+  /** Whether keys and values are given out, and their gradients taken in: other sequences go on from these. */
+  shared: boolean;
+}
+
+/** What a shape makes of the stand-ins of a layer's graphs. */
+export function layerSizes({ heads, kvHeads }: ModelConfig, { T, B, past }: BatchShape, { blocks }: LayerForm): Sizes {
+  const group = heads / kvHeads;
+  const every = (t: number, b: number, before: number): number[] => [
+    ...[t, b, before, before + t, t * b, t * group, t * b * heads, t * b * kvHeads],
+    ...Array.from({ length: blocks }, (_, i) => (i * t) / blocks).flatMap((cut) => [cut, cut * group, before + cut]),
+    ...[t / blocks, (t / blocks) * group],
+  ];
+  const values = every(T, B, past);
+  return new Sizes(every(STAND_IN.T, STAND_IN.B, STAND_IN.past).map((standIn, i) => [standIn, values[i] as number]));
+}
+
+/** A length that a batch of these sequences can have: a multiple of the blocks its queries are cut into. */
+export function paddedLength(length: number): number {
+  const blocks = blocksFor(length);
+  return Math.ceil(length / blocks) * blocks;
 }
 
 /** Names of the graphs' inputs and outputs besides the weights and what the forward graph carries over. */
@@ -19,10 +52,28 @@ export const IO = {
   y: 'y',
   dx: 'd_x',
   dy: 'd_y',
+  /** int64 [T, B]: of each token in its sequence. */
+  positions: 'positions',
+  /** float32 [rows, headDim / 2]: of more rows than the last position, and of at least B. */
+  cos: 'rope_cos',
+  sin: 'rope_sin',
+  /** float32 [past, B, kvHeads * headDim], rotated. */
+  pastKeys: 'past_keys',
+  pastValues: 'past_values',
+  /** As attention takes them, float32 [T * heads / kvHeads, 1] and [past + T, 1 or B]. */
+  queryNumbers: 'query_numbers',
+  keyNumbers: 'key_numbers',
+  dPastKeys: 'd_past_keys',
+  dPastValues: 'd_past_values',
+  /** Gradients of the keys and values given out, from the sequences that go on. */
+  dKeys: 'd_keys',
+  dValues: 'd_values',
   /** Input: the gradient so far. Output: with this batch's added. */
   accumulator: (name: string) => `acc.${name}`,
   gradient: (name: string) => `grad.${name}`,
 } as const;
+
+const { T, B } = STAND_IN;
 
 /**
  * One layer of the decoder for training, time-major: tokens [T, B], rows flattened as n = t * B + b, so that attention
@@ -36,7 +87,7 @@ class LayerGraph {
   constructor(
     readonly model: GraphModel,
     readonly layer: number,
-    readonly shape: BatchShape,
+    readonly form: LayerForm,
   ) {
     this.inputs = new WeightInputs(this.g, model, tensorsOfLayer(model, layer));
     this.#names = layerNames(layer);
@@ -50,7 +101,6 @@ class LayerGraph {
   #rotated(x: Value, module: string, gain: string, heads: number): Value {
     const g = this.g;
     const { headDim, qkNorm, nopeLayers } = this.model.config;
-    const { T, B } = this.shape;
     const projected = this.inputs.linear(x, module);
     const normed = qkNorm ? this.#norm(g.reshape(projected, [T * B * heads, headDim]), gain) : projected;
     const rows = g.reshape(normed, [T, B, heads * headDim]);
@@ -59,30 +109,32 @@ class LayerGraph {
 
   #ropeInputs: Value[] | undefined;
 
-  /** Positions [T, B], and the tables. The op takes the first axis for its batch, and wants as many rows as the second has. */
+  /** Positions and tables. The op takes the first axis for its batch, and wants as many rows as the second has. */
   #rope(): Value[] {
-    const { T, B } = this.shape;
-    const rows = Math.max(T, B);
-    const half = this.model.config.headDim / 2;
-    const make = (): Value[] => {
-      const { cos, sin } = ropeTables(this.model.config, rows);
-      const positions = BigInt64Array.from({ length: T * B }, (_, n) => BigInt(Math.floor(n / B)));
-      return [
-        this.g.constant(positions, [T, B]),
-        this.g.constant(cos, [rows, half]),
-        this.g.constant(sin, [rows, half]),
-      ];
-    };
-    return (this.#ropeInputs ??= make());
+    const table = [ANY, this.model.config.headDim / 2];
+    return (this.#ropeInputs ??= [
+      this.g.input(IO.positions, 'int64', [T, B]),
+      this.g.input(IO.cos, 'float32', table),
+      this.g.input(IO.sin, 'float32', table),
+    ]);
   }
 
-  #attention(x: Value): Value {
+  #attention(x: Value): { y: Value; past: Value[]; given: [keys: Value, values: Value] } {
     const { heads, kvHeads, headDim } = this.model.config;
+    const width = kvHeads * headDim;
     const q = this.#rotated(x, this.#names.q, this.#names.qNorm, heads);
-    const k = this.#rotated(x, this.#names.k, this.#names.kNorm, kvHeads);
-    const v = this.inputs.linear(x, this.#names.v);
-    const context = attention(this.g, q, k, v, { ...this.shape, heads, kvHeads, headDim });
-    return this.inputs.linear(context, this.#names.o);
+    const keys = this.#rotated(x, this.#names.k, this.#names.kNorm, kvHeads);
+    const values = this.inputs.linear(x, this.#names.v);
+    const own = [keys, this.g.reshape(values, [T, B, width])] as const;
+    const before = this.form.past ? STAND_IN.past : 0;
+    const names = this.form.past ? [IO.pastKeys, IO.pastValues] : [];
+    const past = names.map((name) => this.g.input(name, 'float32', [before, B, width]));
+    const [k, v] = own.map((value, i) => this.g.join(past[i] ? [past[i], value] : [value])) as [Value, Value];
+    const queryNumbers = this.g.input(IO.queryNumbers, 'float32', [(T * heads) / kvHeads, 1]);
+    const keyNumbers = this.g.input(IO.keyNumbers, 'float32', [before + T, this.form.ragged ? B : 1]);
+    const shape = { T, B, past: before, heads, kvHeads, headDim };
+    const context = attention(this.g, { q, k, v, queryNumbers, keyNumbers }, shape, this.form.blocks);
+    return { y: this.inputs.linear(context, this.#names.o), past, given: [keys, values] };
   }
 
   #mlp(x: Value): Value {
@@ -91,48 +143,74 @@ class LayerGraph {
   }
 
   /** x [N, H] -> y [N, H]. */
-  build(): { x: Value; y: Value } {
-    const x = this.g.input(IO.x, 'float32', [this.shape.T * this.shape.B, this.model.config.hiddenSize]);
-    const middle = this.g.add(x, this.#attention(this.#norm(x, this.#names.inputNorm)));
-    return { x, y: this.g.add(middle, this.#mlp(this.#norm(middle, this.#names.mlpNorm))) };
+  build(): { x: Value; y: Value; past: Value[]; given: [keys: Value, values: Value] } {
+    const x = this.g.input(IO.x, 'float32', [T * B, this.model.config.hiddenSize]);
+    const attended = this.#attention(this.#norm(x, this.#names.inputNorm));
+    const middle = this.g.add(x, attended.y);
+    const y = this.g.add(middle, this.#mlp(this.#norm(middle, this.#names.mlpNorm)));
+    return { ...attended, x, y };
   }
 }
 
-/** Builds the forward graph of a layer. Inputs: the layer's weights; `x` [T*B, H], time-major. Output: `y` [T*B, H]. */
-export function layerGraph(model: GraphModel, layer: number, shape: BatchShape): Graph {
-  const decoder = new LayerGraph(model, layer, shape);
-  decoder.g.output(IO.y, decoder.build().y);
-  return decoder.g;
+/** What a graph of a layer gives out of its keys and values, where its form is `shared`: under the names of these. */
+export interface Given {
+  keys: Value;
+  values: Value;
+}
+
+/**
+ * Builds the forward graph of a layer. Inputs: the layer's weights; `x` [T*B, H], time-major; where it rotates, positions
+ * and tables; keys and values of the past. Outputs: `y` [T*B, H], and what is given.
+ */
+export function layerGraph(model: GraphModel, layer: number, form: LayerForm): { graph: Graph; given?: Given } {
+  const decoder = new LayerGraph(model, layer, form);
+  const { y, given } = decoder.build();
+  decoder.g.output(IO.y, y);
+  if (!form.shared) return { graph: decoder.g };
+  for (const value of given) decoder.g.output(value.name, value);
+  return { graph: decoder.g, given: { keys: given[0], values: given[1] } };
 }
 
 /**
  * Builds the forward graph of `layerGraph` with what the backward one needs as further outputs, and the backward graph.
  * Backward inputs: the weights, `x`, what is carried over, `d_y` [T*B, H], and `acc.<weight>` for every trained weight;
- * outputs: `d_x` [T*B, H], and `grad.<weight>` for every trained weight.
+ * outputs: `d_x` [T*B, H], and `grad.<weight>` for every trained weight. Besides, gradients of keys and values: of those
+ * given, inputs; of those of the past, outputs.
  */
 export function layerGraphs(
   model: GraphModel,
   layer: number,
-  shape: BatchShape,
+  form: LayerForm,
   trained: (name: string) => boolean,
-): Split {
-  const decoder = new LayerGraph(model, layer, shape);
+): Split & { given?: Given } {
+  const decoder = new LayerGraph(model, layer, form);
   const g = decoder.g;
-  const { x, y } = decoder.build();
+  const { x, y, past, given } = decoder.build();
   const forwardNodes = g.nodes.length;
   g.output(IO.y, y);
 
   const weights = tensorsOfLayer(model, layer).filter(trained).map(decoder.inputs.weight);
-  const gradients = addGradients(g, [[y, g.input(IO.dy, 'float32', y.shape)]], [x, ...weights]);
+  const seed = (value: Value, name: string): [Value, Value] => [value, g.input(name, 'float32', value.shape)];
+  const seeds = [seed(y, IO.dy)];
+  if (form.shared) seeds.push(seed(given[0], IO.dKeys), seed(given[1], IO.dValues));
+  const gradients = addGradients(g, seeds, [x, ...past, ...weights]);
   const gradient = (value: Value): Value => {
     const found = gradients.get(value.name);
     if (!found) throw new Error(`no gradient reaches ${value.name}`);
     return found;
   };
   g.output(IO.dx, gradient(x));
+  past.forEach((value, i) => g.output([IO.dPastKeys, IO.dPastValues][i] as string, gradient(value)));
   for (const weight of weights) {
     const accumulator = g.input(IO.accumulator(weight.name), 'float32', weight.shape);
     g.output(IO.gradient(weight.name), g.addInto(accumulator, gradient(weight)));
   }
-  return splitGraph(g, forwardNodes);
+  const split = splitGraph(g, forwardNodes);
+  if (!form.shared) return split;
+  for (const value of given) {
+    if (split.carried.includes(value)) continue;
+    split.carried.push(value);
+    split.first.output(value.name, value);
+  }
+  return { ...split, given: { keys: given[0], values: given[1] } };
 }

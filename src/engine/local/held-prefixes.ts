@@ -1,0 +1,81 @@
+import type { BatchShape } from './llama/layer-graph.js';
+
+/** A tensor's numbers, [T, B, width] time-major. */
+interface Rows {
+  keys: Float32Array;
+  values: Float32Array;
+}
+
+/** A loop of its own, which the JIT compiler makes fast. */
+function addTo(to: Float32Array, start: number, from: Float32Array, first: number, count: number): void {
+  for (let j = 0; j < count; j++) to[start + j] = (to[start + j] as number) + (from[first + j] as number);
+}
+
+/**
+ * Keys and values that a run of prefixes has left, layer by layer, for the sequences that go on from them; and the
+ * gradients of these as they come back. Column b is the b-th prefix of a run of B.
+ */
+export class HeldPrefixes {
+  /** Whether a gradient has come back. */
+  touched = false;
+
+  constructor(
+    /** Tokens of each prefix. */
+    readonly lengths: readonly number[],
+    private readonly B: number,
+    private readonly width: number,
+    private readonly layers: readonly Rows[],
+    /** Zeros at first; without them nothing can be added. */
+    readonly gradients: readonly Rows[] = [],
+  ) {}
+
+  /** @param columns of each row of a micro-batch its prefix. @returns how many keys rows get, and whether some have fewer */
+  pastOf(columns: readonly number[]): { longest: number; equal: boolean } {
+    const lengths = columns.map((column) => this.#length(column));
+    const longest = Math.max(...lengths);
+    return { longest, equal: lengths.every((length) => length === longest) };
+  }
+
+  #length(column: number): number {
+    return this.lengths[column] as number;
+  }
+
+  /** Where the numbers of every token of every row's prefix are, here and in tensors [past, rows, width]. */
+  #forTokens(columns: readonly number[], each: (here: number, there: number) => void): void {
+    for (let row = 0; row < columns.length; row++) {
+      const column = columns[row] as number;
+      const length = this.#length(column);
+      for (let t = 0; t < length; t++)
+        each((t * this.B + column) * this.width, (t * columns.length + row) * this.width);
+    }
+  }
+
+  /** Writes a layer's keys and values to tensors [past, rows, width]; zeros where a row has none. */
+  copyTo(into: Rows, layer: number, columns: readonly number[]): void {
+    const { keys, values } = this.layers[layer] as Rows;
+    for (const tensor of [into.keys, into.values]) tensor.fill(0);
+    this.#forTokens(columns, (here, there) => {
+      into.keys.set(keys.subarray(here, here + this.width), there);
+      into.values.set(values.subarray(here, here + this.width), there);
+    });
+  }
+
+  /** Adds gradients of what `copyTo` has written. */
+  add(gradients: Rows, layer: number, columns: readonly number[]): void {
+    const sums = this.gradients[layer] as Rows;
+    this.#forTokens(columns, (here, there) => {
+      addTo(sums.keys, here, gradients.keys, there, this.width);
+      addTo(sums.values, here, gradients.values, there, this.width);
+    });
+    this.touched = true;
+  }
+
+  /** Numbers of the keys of every row, [past + T, rows]: those that a row lacks have infinity (attention.ts). */
+  keyNumbers(columns: readonly number[], { T, past }: BatchShape): Float32Array {
+    const rows = columns.length;
+    return Float32Array.from({ length: (past + T) * rows }, (_, i) => {
+      const key = Math.floor(i / rows);
+      return key < past && key >= this.#length(columns[i % rows] as number) ? Infinity : key;
+    });
+  }
+}
