@@ -40,14 +40,19 @@ export class HeldPrefixes {
     return this.lengths[column] as number;
   }
 
-  /** Where the numbers of every token of every row's prefix are, here and in tensors [past, rows, width]. */
+  /**
+   * Where the numbers of every token of every row's prefix are, here and in tensors [past, rows, width]: token by token,
+   * which is how they lie in memory.
+   */
   #forTokens(columns: readonly number[], each: (here: number, there: number) => void): void {
-    for (let row = 0; row < columns.length; row++) {
-      const column = columns[row] as number;
-      const length = this.#length(column);
-      for (let t = 0; t < length; t++)
-        each((t * this.B + column) * this.width, (t * columns.length + row) * this.width);
-    }
+    const { B, width } = this;
+    const rows = columns.length;
+    const { longest } = this.pastOf(columns);
+    for (let t = 0; t < longest; t++)
+      for (let row = 0; row < rows; row++) {
+        const column = columns[row] as number;
+        if (t < this.#length(column)) each((t * B + column) * width, (t * rows + row) * width);
+      }
   }
 
   /** Writes a layer's keys and values to tensors [past, rows, width]; zeros where a row has none. */
