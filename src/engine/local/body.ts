@@ -148,20 +148,10 @@ export class Body {
   }
 
   /** What a layer's graph reads of these, of the run's inputs and of the weights. */
-  #feeds(
-    graph: CompiledGraph,
-    layer: number,
-    run: Run,
-    more: Readonly<Record<string, Tensor>>,
-  ): Record<string, Tensor> {
+  #feeds(graph: CompiledGraph, layer: number, run: Run, ...more: Readonly<Record<string, Tensor>>[]) {
     const [keys, values] = run.past;
-    const all: Record<string, Tensor> = {
-      ...run.common,
-      ...this.#layers.tensorsOf(layer, this.parameters.tensors),
-      ...(keys && values ? { [IO.pastKeys]: keys, [IO.pastValues]: values } : {}),
-      ...more,
-    };
-    return Object.fromEntries(Object.entries(all).filter(([name]) => graph.reads(name)));
+    const past: Record<string, Tensor> = keys && values ? { [IO.pastKeys]: keys, [IO.pastValues]: values } : {};
+    return graph.pick(...more, past, run.common, this.#layers.tensorsOf(layer, this.parameters.tensors));
   }
 
   async #forwardLayer(
@@ -282,16 +272,12 @@ export class Body {
     let [dy, dx] = held.gradients;
     for (let layer = this.#count - 1; layer >= 0; layer--) {
       const graph = await this.#layers.get(form, shape, layer, 'backward');
-      const more = { ...carried[layer], ...returned[layer], [IO.x]: stream[layer] as Tensor, [IO.dy]: dy };
-      const feeds = this.#feeds(graph, layer, run, more);
-      const fetches: Record<string, Tensor> = { [IO.dx]: dx };
-      for (const [name, tensor] of Object.entries(this.#layers.tensorsOf(layer, accumulators))) {
-        feeds[IO.accumulator(name)] = tensor;
-        fetches[IO.gradient(name)] = tensor;
-      }
+      const ends = { [IO.x]: stream[layer] as Tensor, [IO.dy]: dy };
+      const { feeds: sums, fetches } = this.#layers.accumulatorsOf(layer, accumulators);
+      const feeds = this.#feeds(graph, layer, run, ends, carried[layer] ?? {}, returned[layer] ?? {}, sums);
       const [dKeys, dValues] = past;
-      if (dKeys && dValues) Object.assign(fetches, { [IO.dPastKeys]: dKeys, [IO.dPastValues]: dValues });
-      await graph.run(feeds, fetches, run.sizes);
+      const ofPast: Record<string, Tensor> = dKeys && dValues ? { [IO.dPastKeys]: dKeys, [IO.dPastValues]: dValues } : {};
+      await graph.run(feeds, { ...fetches, ...ofPast, [IO.dx]: dx }, run.sizes);
       if (batch.past && past.length > 0) batch.past.prefixes.add(keysAndValues(past), layer, batch.past.columns);
       [dy, dx] = [dx, dy];
     }

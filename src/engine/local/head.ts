@@ -1,4 +1,5 @@
 import type { ModelConfig } from '../../model/index.js';
+import { addRow } from './add-rows.js';
 import { Sizes, STAND_IN } from './graph/sizes.js';
 import { headGraph, headLogitsGraph, HEAD_IO as IO, type HeadGraphKey } from './llama/head-graph.js';
 import { FINAL_NORM, headName } from './llama/weights.js';
@@ -184,12 +185,8 @@ export class Head {
     const dl = feeds[IO.dLogprobs]?.data as Float32Array;
     const targets = feeds[IO.targets]?.data as BigInt64Array;
     const gradient = matrix.data as Float32Array;
-    for (let i = 0; i < count; i++) {
-      const factor = dl[i] as number;
-      const [from, to] = [i * hiddenSize, Number(targets[i]) * hiddenSize];
-      for (let j = 0; j < hiddenSize; j++)
-        gradient[to + j] = (gradient[to + j] as number) + factor * (x[from + j] as number);
-    }
+    for (let i = 0; i < count; i++)
+      addRow(gradient, Number(targets[i]) * hiddenSize, x, i * hiddenSize, hiddenSize, dl[i] as number);
   }
 
   /** Logits at temperature 1 of the rows, [T, V] for each sequence. */

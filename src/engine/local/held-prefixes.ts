@@ -1,14 +1,10 @@
+import { addRow } from './add-rows.js';
 import type { BatchShape } from './llama/layer-graph.js';
 
 /** A tensor's numbers, [T, B, width] time-major. */
 interface Rows {
   keys: Float32Array;
   values: Float32Array;
-}
-
-/** A loop of its own, which the JIT compiler makes fast. */
-function addTo(to: Float32Array, start: number, from: Float32Array, first: number, count: number): void {
-  for (let j = 0; j < count; j++) to[start + j] = (to[start + j] as number) + (from[first + j] as number);
 }
 
 /**
@@ -69,8 +65,8 @@ export class HeldPrefixes {
   add(gradients: Rows, layer: number, columns: readonly number[]): void {
     const sums = this.gradients[layer] as Rows;
     this.#forTokens(columns, (here, there) => {
-      addTo(sums.keys, here, gradients.keys, there, this.width);
-      addTo(sums.values, here, gradients.values, there, this.width);
+      addRow(sums.keys, here, gradients.keys, there, this.width);
+      addRow(sums.values, here, gradients.values, there, this.width);
     });
     this.touched = true;
   }

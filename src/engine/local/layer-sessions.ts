@@ -1,5 +1,5 @@
 import type { Value } from './graph/values.js';
-import { layerGraph, layerGraphs, type BatchShape, type Given, type LayerForm } from './llama/layer-graph.js';
+import { IO, layerGraph, layerGraphs, type BatchShape, type Given, type LayerForm } from './llama/layer-graph.js';
 import { inLayer, tensorsOfLayer } from './llama/weights.js';
 import type { Parameters } from './parameters.js';
 import type { SessionCache } from './session-cache.js';
@@ -15,9 +15,24 @@ export interface LayerOutputs {
   given?: Given;
 }
 
+type Tensors = Readonly<Record<string, Tensor>>;
+
+/** What has been made of a record of tensors for each layer, while the record lives: it keeps the same tensors. */
+class ByLayer<T> {
+  readonly #known = new WeakMap<Tensors, T[]>();
+
+  of(tensors: Tensors, layer: number, make: () => T): T {
+    const list = this.#known.get(tensors) ?? [];
+    this.#known.set(tensors, list);
+    return (list[layer] ??= make());
+  }
+}
+
 /** The graphs of a decoder's layers: layers of one kind share them. */
 export class LayerSessions {
   readonly #outputs = new Map<string, LayerOutputs>();
+  readonly #weights = new ByLayer<Tensors>();
+  readonly #accumulators = new ByLayer<{ feeds: Tensors; fetches: Tensors }>();
   readonly #trained: ReadonlySet<string>;
   /** For each layer the first of its kind, whose graphs it runs. */
   readonly #models: readonly number[];
@@ -85,13 +100,22 @@ export class LayerSessions {
   }
 
   /** Tensors of a layer under the names that its graph has for them. */
-  tensorsOf(layer: number, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-    const found: Record<string, Tensor> = {};
-    for (const [name, inGraph] of this.#names[layer] ?? []) {
-      const tensor = tensors[name];
-      if (tensor) found[inGraph] = tensor;
-    }
-    return found;
+  tensorsOf(layer: number, tensors: Tensors): Tensors {
+    return this.#weights.of(tensors, layer, () => {
+      const found = (this.#names[layer] ?? []).map(([name, inGraph]) => [inGraph, tensors[name]] as const);
+      return Object.fromEntries(found.filter((pair): pair is [string, Tensor] => pair[1] !== undefined));
+    });
+  }
+
+  /** Gradients of a layer's weights, as inputs of its graph and as outputs. */
+  accumulatorsOf(layer: number, gradients: Tensors): { feeds: Tensors; fetches: Tensors } {
+    return this.#accumulators.of(gradients, layer, () => {
+      const named = (name: (weight: string) => string): Tensors =>
+        Object.fromEntries(
+          Object.entries(this.tensorsOf(layer, gradients)).map(([weight, tensor]) => [name(weight), tensor]),
+        );
+      return { feeds: named(IO.accumulator), fetches: named(IO.gradient) };
+    });
   }
 
   clear(): void {

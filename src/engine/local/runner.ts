@@ -1,17 +1,23 @@
 import type { KvCache } from './kv-cache.js';
 import { ropeTables } from './llama/rope.js';
-import { samplingGraph, SAMPLING_IO as IO, type SamplingGraphKey } from './llama/sampling-graph.js';
+import {
+  samplingGraph,
+  samplingSizes,
+  SAMPLING_IO as IO,
+  type SamplingShape,
+  type SamplingWork,
+} from './llama/sampling-graph.js';
 import type { Parameters } from './parameters.js';
 import { SessionCache } from './session-cache.js';
 import { CompiledGraph, loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
 
-/** Batch sizes of graphs: steps of at most a third, so that few graphs serve all counts with little padding. */
-export function batchSize(count: number): number {
-  const power = 2 ** Math.ceil(Math.log2(count));
-  return power > 8 && count <= power * 0.75 ? power * 0.75 : power;
-}
-
 const SESSION_BYTES = 2 ** 31;
+/**
+ * Weights of up to so many bytes are constants of the decoding graph. Products of few rows then take little more than
+ * half the time, since the weights are arranged for them once and not in every step (experiments/LOG.md); it costs a
+ * copy of the weights, and a new graph for new ones.
+ */
+const CONSTANT_BYTES = 2 ** 26;
 
 /** Distributions of the next token of some rows, both [rows, V]. */
 export interface NextTokens {
@@ -38,7 +44,7 @@ export interface Decoding {
   temperature: number;
 }
 
-/** Reusable tensors of one graph over the cache's first B slots. */
+/** Tensors of a run over B slots; those of decoding are used again. */
 interface Buffers {
   feeds: Record<string, Tensor>;
   fetches: Record<string, Tensor>;
@@ -53,6 +59,8 @@ interface Buffers {
 export class ModelRunner {
   readonly #graphs = new SessionCache(SESSION_BYTES);
   readonly #decodeBuffers = new Map<number, Buffers>();
+  readonly #shared = new Map<string, Float32Array>();
+  #decoder: { version: number; graph: CompiledGraph } | undefined;
   #rope: { rows: number; tensors: Record<string, Tensor> } | undefined;
 
   constructor(
@@ -60,22 +68,18 @@ export class ModelRunner {
     private readonly options: SessionOptions,
   ) {}
 
-  /**
-   * Reads whole texts into slots [first, first + texts.length) by one graph run, each padded to S tokens. The batch is
-   * padded with the slots that follow, so these are overwritten up to position S.
-   */
+  /** Reads whole texts into slots [first, first + texts.length) by one graph run, each padded to S tokens. */
   async read(cache: KvCache, first: number, texts: readonly Int32Array[], S: number, temperatures: readonly number[]) {
-    const B = Math.min(batchSize(texts.length), cache.rows - first);
-    const buffers = await this.#buffers(cache, first, { B, S });
-    const lastIndex = BigInt64Array.from({ length: B }, (_, b) => BigInt(b * S));
+    const shape = { B: texts.length, S };
+    const buffers = await this.#buffers(cache, first, shape);
+    const lastIndex = BigInt64Array.from(texts, ({ length }, b) => BigInt(b * S + length - 1));
     texts.forEach((text, b) => {
       text.forEach((token, t) => (buffers.ids[b * S + t] = BigInt(token)));
       buffers.lastPosition[b] = text.length - 1;
-      lastIndex[b] = BigInt(b * S + text.length - 1);
       buffers.inverseTemperature[b] = inverse(temperatures[b] ?? 1);
     });
     buffers.totalLength[0] = S;
-    await this.#run({ B, S }, buffers, lastIndex);
+    await this.#run('read', shape, buffers, lastIndex);
     return buffers.next;
   }
 
@@ -84,13 +88,13 @@ export class ModelRunner {
    * @returns the distributions after the text
    */
   async readOn(cache: KvCache, slot: number, text: Int32Array, S: number, temperature: number): Promise<NextTokens> {
-    const key = { B: 1, S };
-    const buffers = await this.#buffers(cache, slot, key);
+    const shape = { B: 1, S };
+    const buffers = await this.#buffers(cache, slot, shape);
     text.subarray(text.length - S).forEach((token, t) => (buffers.ids[t] = BigInt(token)));
     buffers.lastPosition[0] = text.length - 1;
     buffers.totalLength[0] = text.length;
     buffers.inverseTemperature[0] = inverse(temperature);
-    await this.#run(key, buffers, BigInt64Array.of(BigInt(S - 1)));
+    await this.#run('read', shape, buffers, BigInt64Array.of(BigInt(S - 1)));
     return buffers.next;
   }
 
@@ -99,31 +103,68 @@ export class ModelRunner {
    * @returns the distributions of the next ones, good until the next step
    */
   async step(cache: KvCache, rows: readonly Decoding[]): Promise<NextTokens> {
-    const key = { B: Math.min(batchSize(rows.length), cache.rows), S: 1 };
-    const buffers = this.#decodeBuffers.get(key.B) ?? (await this.#buffers(cache, 0, key));
-    this.#decodeBuffers.set(key.B, buffers);
+    const shape = { B: rows.length, S: 1 };
+    const buffers = this.#decodeBuffers.get(shape.B) ?? (await this.#buffers(cache, 0, shape));
+    this.#decodeBuffers.set(shape.B, buffers);
     let longest = 1;
-    for (let slot = 0; slot < key.B; slot++) {
-      const row = rows[slot];
-      buffers.ids[slot] = BigInt(row?.newest ?? 0);
-      buffers.lastPosition[slot] = row?.cached ?? 0;
-      buffers.inverseTemperature[slot] = inverse(row?.temperature ?? 1);
-      longest = Math.max(longest, (row?.cached ?? 0) + 1);
-    }
+    rows.forEach(({ newest, cached, temperature }, slot) => {
+      buffers.ids[slot] = BigInt(newest);
+      buffers.lastPosition[slot] = cached;
+      buffers.inverseTemperature[slot] = inverse(temperature);
+      longest = Math.max(longest, cached + 1);
+    });
     buffers.totalLength[0] = longest;
-    await this.#run(key, buffers);
+    await this.#run('decode', shape, buffers);
     return buffers.next;
   }
 
-  async #run(key: SamplingGraphKey, { feeds, fetches }: Buffers, lastIndex?: BigInt64Array): Promise<void> {
-    const graph = await this.#graphs.get(JSON.stringify(key), this.#estimateBytes(key), () =>
-      CompiledGraph.compile(samplingGraph(this.parameters, key), this.options),
-    );
-    const index = lastIndex ? tensorOf(await loadOrt(), 'int64', [key.B], lastIndex) : undefined;
-    await graph.run(index ? { ...feeds, [IO.lastIndex]: index } : feeds, fetches);
+  async #run(
+    work: SamplingWork,
+    shape: SamplingShape,
+    { feeds, fetches }: Buffers,
+    lastIndex?: BigInt64Array,
+  ): Promise<void> {
+    const graph = await this.#graph(work, shape);
+    const index: Record<string, Tensor> = lastIndex
+      ? { [IO.lastIndex]: tensorOf(await loadOrt(), 'int64', [shape.B], lastIndex) }
+      : {};
+    const weights = graph === this.#decoder?.graph ? {} : this.parameters.tensors;
+    await graph.run({ ...weights, ...feeds, ...index }, fetches, samplingSizes(this.parameters.config, shape));
   }
 
-  async #buffers(cache: KvCache, first: number, { B, S }: SamplingGraphKey): Promise<Buffers> {
+  async #graph(work: SamplingWork, shape: SamplingShape): Promise<CompiledGraph> {
+    const { arrays, version } = this.parameters;
+    const bytes = [...arrays.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (work === 'read' || bytes > CONSTANT_BYTES)
+      return this.#graphs.get(work, this.#estimateBytes(shape), () =>
+        CompiledGraph.compile(samplingGraph(this.parameters, work), this.options),
+      );
+    if (this.#decoder?.version !== version) {
+      await this.dropOutdated();
+      const graph = await CompiledGraph.compile(samplingGraph(this.parameters, work, arrays), this.options);
+      this.#decoder = { version, graph };
+    }
+    return this.#decoder.graph;
+  }
+
+  /** Lets go of a graph that holds other weights. */
+  async dropOutdated(): Promise<void> {
+    if (this.#decoder?.version === this.parameters.version) return;
+    const outdated = this.#decoder?.graph;
+    this.#decoder = undefined;
+    await outdated?.release();
+  }
+
+  /** Memory for so many numbers, the same for all steps; it grows with the largest. */
+  #numbers(name: string, length: number): Float32Array {
+    const known = this.#shared.get(name);
+    if (known && known.length >= length) return known.subarray(0, length);
+    const numbers = new Float32Array(length);
+    this.#shared.set(name, numbers);
+    return numbers;
+  }
+
+  async #buffers(cache: KvCache, first: number, { B, S }: SamplingShape): Promise<Buffers> {
     const ort = await loadOrt();
     const V = this.parameters.config.vocabSize;
     const rope = await this.#ropeFor(cache.length);
@@ -131,11 +172,11 @@ export class ModelRunner {
     const lastPosition = new Int32Array(B);
     const totalLength = new Int32Array(1);
     const inverseTemperature = new Float32Array(B).fill(1);
-    const next = { logprobs: new Float32Array(B * V), probabilities: new Float32Array(B * V) };
+    const row = (name: string): Float32Array => (S === 1 ? this.#numbers(name, B * V) : new Float32Array(B * V));
+    const next = { logprobs: row(IO.logprobs), probabilities: row(IO.probabilities) };
     const view = await cache.view(first, B);
     return {
       feeds: {
-        ...this.parameters.tensors,
         ...rope,
         ...view.feeds,
         [IO.ids]: tensorOf(ort, 'int64', [B * S], ids),
@@ -167,7 +208,7 @@ export class ModelRunner {
     return tensors;
   }
 
-  #estimateBytes({ B, S }: SamplingGraphKey): number {
+  #estimateBytes({ B, S }: SamplingShape): number {
     const { vocabSize, hiddenSize, mlpSize } = this.parameters.config;
     return 4 * B * (3 * vocabSize + S * (8 * hiddenSize + 3 * mlpSize));
   }
@@ -179,7 +220,10 @@ export class ModelRunner {
 
   async dispose(): Promise<void> {
     await this.#graphs.clear();
+    await this.#decoder?.graph.release();
+    this.#decoder = undefined;
     this.#decodeBuffers.clear();
+    this.#shared.clear();
     this.#rope = undefined;
   }
 }

@@ -67,9 +67,17 @@ export class CompiledGraph {
     this.#outputs = new Set(session.outputNames);
   }
 
-  /** Whether it has an input of this name. */
-  reads(name: string): boolean {
-    return this.#inputs.has(name);
+  /** What it reads of these, the first that has a name. Without what says the sizes of a run. */
+  pick(...sources: readonly Readonly<Record<string, Tensor>>[]): Record<string, Tensor> {
+    const picked: Record<string, Tensor> = {};
+    for (const name of this.#inputs)
+      for (const source of sources) {
+        const tensor = source[name];
+        if (!tensor) continue;
+        picked[name] = tensor;
+        break;
+      }
+    return picked;
   }
 
   /** Whether it has an output of this name. */

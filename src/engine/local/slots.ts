@@ -1,5 +1,4 @@
 import { bucketLength } from './micro-batches.js';
-import { batchSize } from './runner.js';
 
 /** A sequence as far as its place in the cache goes, in tokens. */
 export interface Extent {
@@ -50,5 +49,5 @@ export class SlotPlan {
 
 /** Positions of a cache in which `most` sequences can all grow as long as the longest can. */
 export function positionsFor(most: number, longest: number): number {
-  return batchSize(most) * longest;
+  return most * longest;
 }

@@ -10,10 +10,15 @@ if (!port) throw new Error('engine/local/thread is the entry of a worker thread'
 const channel = new InlineChannel(workerData as BackendOptions);
 const aborted = new Set<number>();
 
+/** Less is copied: to hand memory over costs more than to copy a few numbers. */
+const LEAST_BYTES = 2 ** 14;
+
 /** The memory behind a result, handed over instead of copied. */
 function buffersOf(value: unknown, found: ArrayBuffer[] = []): ArrayBuffer[] {
   if (ArrayBuffer.isView(value)) {
-    if (value.buffer instanceof ArrayBuffer && value.byteLength === value.buffer.byteLength) found.push(value.buffer);
+    const { buffer, byteLength } = value;
+    const whole = buffer instanceof ArrayBuffer && byteLength === buffer.byteLength;
+    if (whole && byteLength >= LEAST_BYTES) found.push(buffer);
   } else if (Array.isArray(value)) value.forEach((item) => buffersOf(item, found));
   else if (value && typeof value === 'object') Object.values(value).forEach((item) => buffersOf(item, found));
   return found;

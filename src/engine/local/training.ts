@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { HoneError } from '../../core/index.js';
 import { type ModelConfig, readTensors } from '../../model/index.js';
 import type { OptimResult, OptimStep } from '../types.js';
+import { addRow } from './add-rows.js';
 import type { Board } from './board.js';
 import { Body, type BodyBatch, type HeldBatch } from './body.js';
 import { Head, type HeadRow } from './head.js';
@@ -82,6 +83,8 @@ function packed(rows: readonly Int32Array[]): { T: number; B: number; ids: Int32
 /** A micro-batch between its forward and its backward pass. */
 interface Held {
   body: HeldBatch;
+  /** Every token. */
+  rows: readonly HeadRow[];
   sequences: readonly Sequence[];
   entropy: boolean;
   temperature: number;
@@ -268,7 +271,7 @@ export class Training {
     known?: Coefficients,
   ): Promise<TokenOutputs> {
     const body = await this.#body.hold(this.#bodyBatch(sequences, this.#heldPrefixes?.prefixes));
-    this.#held = { body, sequences, entropy, temperature };
+    this.#held = { body, rows: rowsOf(inputsOf(sequences)), sequences, entropy, temperature };
     return this.#outputsOf(this.#held, known);
   }
 
@@ -279,14 +282,14 @@ export class Training {
   ): Promise<TokenOutputs> {
     const lengths = sequences.map(({ input }) => input.length);
     const started = await this.#body.holdPrefixes(this.#bodyBatch(sequences), lengths);
-    const held = { body: started.held, sequences, entropy, temperature };
+    const rows = rowsOf(inputsOf(sequences));
+    const held = { body: started.held, rows, sequences, entropy, temperature };
     this.#heldPrefixes = { held, prefixes: started.prefixes };
     return this.#outputsOf(held, known);
   }
 
-  async #outputsOf({ body, sequences, entropy, temperature }: Held, known?: Coefficients): Promise<TokenOutputs> {
+  async #outputsOf({ body, rows, sequences, entropy, temperature }: Held, known?: Coefficients): Promise<TokenOutputs> {
     const outputs = this.#empty(sequences, entropy);
-    const rows = rowsOf(inputsOf(sequences));
     const idle = known ? rows.filter((row) => !isSeed(row, known)) : rows;
     await this.#head.run(idle, body.hidden, sequences, temperature, outputs);
     return outputs;
@@ -300,13 +303,13 @@ export class Training {
 
   /** @param reached whether gradients come in besides the head's */
   async #finish(
-    { body, sequences, temperature }: Held,
+    { body, rows, sequences, temperature }: Held,
     coefficients: Coefficients,
     outputs: TokenOutputs,
     reached = false,
   ): Promise<void> {
     const gradients = await this.#gradientTensors();
-    const seeds = rowsOf(inputsOf(sequences)).filter((row) => isSeed(row, coefficients));
+    const seeds = rows.filter((row) => isSeed(row, coefficients));
     if (seeds.length === 0 && !reached) return;
     body.dHidden.fill(0);
     const backward = { coefficients, dHidden: body.dHidden, gradients };
@@ -320,10 +323,7 @@ export class Training {
   #addEmbeddedRows(sequences: readonly Sequence[], dEmbedded: Float32Array, gradient: Float32Array): void {
     const [H, B] = [this.config.hiddenSize, sequences.length];
     sequences.forEach(({ input }, b) => {
-      for (let t = 0; t < input.length; t++) {
-        const [to, from] = [(input[t] as number) * H, (t * B + b) * H];
-        for (let j = 0; j < H; j++) gradient[to + j] = (gradient[to + j] as number) + (dEmbedded[from + j] as number);
-      }
+      for (let t = 0; t < input.length; t++) addRow(gradient, (input[t] as number) * H, dEmbedded, (t * B + b) * H, H);
     });
   }
 

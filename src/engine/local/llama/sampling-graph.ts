@@ -1,14 +1,31 @@
+import type { ModelConfig } from '../../../model/index.js';
 import { Graph } from '../graph/graph.js';
+import { Sizes, STAND_IN } from '../graph/sizes.js';
 import { ANY, type Value } from '../graph/values.js';
 import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs, type GraphModel } from './weights.js';
 
 /**
- * B rows of S new tokens each, over caches of any length. S = 1: decoding. Larger: reading, either from nothing and
- * right-padded, or, since the kernel takes no more with a past, one row whose first tokens are in the cache already.
+ * What a sampling graph does: decoding takes one new token of each row, reading several, over caches of any length.
+ * Several rows are read from nothing and right-padded; the kernel takes no more than one whose first tokens are in the
+ * cache already.
  */
-export interface SamplingGraphKey {
+export type SamplingWork = 'decode' | 'read';
+
+/** What a run chooses: B rows of S new tokens each. */
+export interface SamplingShape {
   B: number;
   S: number;
+}
+
+/** What a shape makes of the stand-ins of these graphs. */
+export function samplingSizes({ heads, kvHeads }: ModelConfig, { B, S }: SamplingShape): Sizes {
+  const every = (b: number, s: number): number[] => [b, s, b * s, b * s * heads, b * s * kvHeads];
+  const values = every(B, S);
+  return new Sizes([
+    ...every(STAND_IN.B, STAND_IN.T).map((standIn, i) => [standIn, values[i] as number] as const),
+    // Of decoding, whose rows have one token.
+    ...[heads, kvHeads].map((count) => [STAND_IN.B * count, B * count] as const),
+  ]);
 }
 
 export const SAMPLING_IO = {
@@ -36,11 +53,18 @@ export const SAMPLING_IO = {
  * The decoder for sampling, batch-major, with its KV cache [B, kvHeads, length, headDim] fed and fetched as one tensor.
  * Outputs for the last token of each row: `logprobs` [B, V] at temperature 1, and `probabilities` [B, V] at the
  * row's temperature.
+ * @param constants weights that are to be constants of the graph, which ONNX Runtime then arranges for its products once
  */
-export function samplingGraph(model: GraphModel, { B, S }: SamplingGraphKey): Graph {
+export function samplingGraph(
+  model: GraphModel,
+  work: SamplingWork,
+  constants?: ReadonlyMap<string, Float32Array>,
+): Graph {
   const g = new Graph();
+  const B = STAND_IN.B;
+  const S = work === 'decode' ? 1 : STAND_IN.T;
   const { config } = model;
-  const { weight, linear } = new WeightInputs(g, model);
+  const { weight, linear } = new WeightInputs(g, model, model.shapes.keys(), constants);
   const { heads, kvHeads, headDim } = config;
   const io = SAMPLING_IO;
   const lastPosition = g.input(io.lastPosition, 'int32', [B]);
@@ -97,7 +121,7 @@ export function samplingGraph(model: GraphModel, { B, S }: SamplingGraphKey): Gr
     x = g.add(x, attention(norm(x, layerNames(i).inputNorm), i));
     x = g.add(x, mlp(norm(x, layerNames(i).mlpNorm), i));
   }
-  const last = S > 1 ? g.node('Gather', [x, g.input(io.lastIndex, 'int64', [B])]) : x;
+  const last = work === 'read' ? g.node('Gather', [x, g.input(io.lastIndex, 'int64', [B])]) : x;
   const logits = g.linear(norm(last, FINAL_NORM), weight(headName(config)));
   g.output(io.logprobs, g.node('LogSoftmax', [logits]));
   g.output(io.probabilities, g.node('Softmax', [g.mul(logits, g.input(io.inverseTemperature, 'float32', [B, 1]))]));

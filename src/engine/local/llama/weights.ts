@@ -49,17 +49,26 @@ export function inLayer(name: string, from: number, to: number): string {
   return layerPrefix(to) + name.slice(layerPrefix(from).length);
 }
 
-/** Weights as inputs of a graph, by Hugging Face name. */
+/** Weights as inputs of a graph, or as its constants, by Hugging Face name. */
 export class WeightInputs {
   readonly #values: ReadonlyMap<string, Value>;
 
-  /** @param names which; default: all of the model's */
+  /**
+   * @param names which; default: all of the model's
+   * @param constants what they are, where they are not inputs
+   */
   constructor(
     private readonly g: Graph,
     private readonly model: GraphModel,
     names: Iterable<string> = model.shapes.keys(),
+    constants?: ReadonlyMap<string, Float32Array>,
   ) {
-    this.#values = new Map([...names].map((name) => [name, g.input(name, 'float32', model.shapes.get(name) as Shape)]));
+    const value = (name: string): Value => {
+      const shape = model.shapes.get(name) as Shape;
+      const data = constants?.get(name);
+      return data ? g.constant(data, shape) : g.input(name, 'float32', shape);
+    };
+    this.#values = new Map([...names].map((name) => [name, value(name)]));
   }
 
   readonly weight = (name: string): Value => {
