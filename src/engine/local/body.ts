@@ -276,7 +276,8 @@ export class Body {
       const { feeds: sums, fetches } = this.#layers.accumulatorsOf(layer, accumulators);
       const feeds = this.#feeds(graph, layer, run, ends, carried[layer] ?? {}, returned[layer] ?? {}, sums);
       const [dKeys, dValues] = past;
-      const ofPast: Record<string, Tensor> = dKeys && dValues ? { [IO.dPastKeys]: dKeys, [IO.dPastValues]: dValues } : {};
+      const ofPast: Record<string, Tensor> =
+        dKeys && dValues ? { [IO.dPastKeys]: dKeys, [IO.dPastValues]: dValues } : {};
       await graph.run(feeds, { ...fetches, ...ofPast, [IO.dx]: dx }, run.sizes);
       if (batch.past && past.length > 0) batch.past.prefixes.add(keysAndValues(past), layer, batch.past.columns);
       [dy, dx] = [dx, dy];

@@ -66,6 +66,7 @@ export class ModelRunner {
   constructor(
     readonly parameters: Parameters,
     private readonly options: SessionOptions,
+    private readonly constantBytes = CONSTANT_BYTES,
   ) {}
 
   /** Reads whole texts into slots [first, first + texts.length) by one graph run, each padded to S tokens. */
@@ -135,7 +136,7 @@ export class ModelRunner {
   async #graph(work: SamplingWork, shape: SamplingShape): Promise<CompiledGraph> {
     const { arrays, version } = this.parameters;
     const bytes = [...arrays.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (work === 'read' || bytes > CONSTANT_BYTES)
+    if (work === 'read' || bytes > this.constantBytes)
       return this.#graphs.get(work, this.#estimateBytes(shape), () =>
         CompiledGraph.compile(samplingGraph(this.parameters, work), this.options),
       );

@@ -8,7 +8,7 @@ import type { Value } from '../graph/values.js';
 
 /**
  * y = x / rms(x) * gain over the last axis of x [N, H].
- * With r = 1 / rms(x) and E = dy * x:  dgain = r^T E,  dx = r (dy * gain) - x r^3 (E gain) / H.
+ * With r = 1 / rms(x) and E = dy * x:  dgain = r^T E,  dx = r (dy * gain - x r^2 (E gain) / H).
  */
 export function rmsNorm(g: Graph, x: Value, gain: Value, eps: number): Value {
   const H = x.shape[1] as number;
@@ -21,10 +21,9 @@ export function rmsNorm(g: Graph, x: Value, gain: Value, eps: number): Value {
     vjp: (dy, wants) => {
       const E = g.mul(dy, x);
       const dgain = (): Value => g.reshape(g.node('Gemm', [r, E], { transA: 1 }), [H]);
-      const along = g.node('Gemm', [E, g.reshape(gain, [H, 1])]);
-      const cube = g.mul(g.mul(r, r), r);
-      const k = g.mul(g.scale(along, 1 / H), cube);
-      return [g.sub(g.mul(g.mul(dy, gain), r), g.mul(x, k)), wants(1) ? dgain() : undefined];
+      const mean = g.node('Gemm', [E, g.reshape(gain, [H, 1])], { alpha: { float: 1 / H } });
+      const k = g.mul(g.mul(mean, r), r);
+      return [g.mul(g.sub(g.mul(dy, gain), g.mul(x, k)), r), wants(1) ? dgain() : undefined];
     },
   });
 }
