@@ -233,7 +233,8 @@ export class Training {
   }
 
   /**
-   * The forward pass of sequences as one micro-batch; what its backward pass needs is kept until `backwardHeld`. Those that name a prefix go on from it: one of the last `holdPrefixes`.
+   * The forward pass of sequences as one micro-batch; what its backward pass needs is kept until `backwardHeld`. Those
+   * that name a prefix go on from it: one of the last `holdPrefixes`.
    */
   hold(sequences: readonly Rest[], entropy: boolean, temperature: number): Promise<TokenOutputs> {
     return this.#start(sequences, { entropy, temperature });
