@@ -48,9 +48,15 @@ export const SEEDS = [1, 2, 3] as const;
 
 /**
  * The control arm runs with the first seed: every advantage is 0, and so are VAPO's loss on right answers, which is a reward
- * as well, and entropy bonuses, which AdamW takes at its full rate where there is no other gradient.
+ * as well, and what is left beside the advantages: AdamW takes entropy bonuses at its full rate where there is no other
+ * gradient, and a KL to the reference too, which at the start is nothing but rounding.
  */
-export const CONTROL = set('control.zeroAdvantage=true', 'loss.positiveNll=0', 'loss.entropyBonus=0');
+export const CONTROL = set(
+  'control.zeroAdvantage=true',
+  'loss.positiveNll=0',
+  'loss.entropyBonus=0',
+  'kl.coefficient=0',
+);
 
 export interface PlannedRun {
   recipe: string;
