@@ -1,3 +1,4 @@
+import { commonLength } from './prefixes.js';
 import type { Sequence } from './training.js';
 
 /** A beginning that several sequences of a pass have in common: inputs and targets, so that its outputs are theirs too. */
@@ -11,16 +12,12 @@ export interface CommonPrefix {
 /** Shorter ones are not worth the graph's further inputs. */
 const LEAST_LENGTH = 4;
 
-function commonLength(a: Sequence, b: Sequence): number {
-  const most = Math.min(a.input.length, b.input.length);
-  let length = 0;
-  while (length < most && a.input[length] === b.input[length] && a.target[length] === b.target[length]) length++;
-  return length;
-}
+const common = (a: Sequence, b: Sequence): number =>
+  Math.min(commonLength(a.input, b.input), commonLength(a.target, b.target));
 
 /** By the tokens, inputs and targets in turn: sequences that have a beginning in common are neighbours. */
 function compare(a: Sequence, b: Sequence): number {
-  const t = commonLength(a, b);
+  const t = common(a, b);
   if (t === a.input.length || t === b.input.length) return a.input.length - b.input.length;
   const inputs = (a.input[t] as number) - (b.input[t] as number);
   return inputs === 0 ? (a.target[t] as number) - (b.target[t] as number) : inputs;
@@ -61,7 +58,7 @@ export function findCommonPrefixes(sequences: readonly Sequence[]): CommonPrefix
   const shared = (rank: number): number => {
     if (rank === order.length) return 0;
     const [before, own] = [at(rank - 1), at(rank)];
-    return Math.min(commonLength(before, own), before.input.length - 1, own.input.length - 1);
+    return Math.min(common(before, own), before.input.length - 1, own.input.length - 1);
   };
   const root: Node = { length: 0, from: 0, apart: { saved: 0, prefixes: [] } };
   const path = [root];

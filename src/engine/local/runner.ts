@@ -141,19 +141,17 @@ export class ModelRunner {
         CompiledGraph.compile(samplingGraph(this.parameters, work), this.options),
       );
     if (this.#decoder?.version !== version) {
-      await this.dropOutdated();
+      await this.#dropDecoder();
       const graph = await CompiledGraph.compile(samplingGraph(this.parameters, work, arrays), this.options);
       this.#decoder = { version, graph };
     }
     return this.#decoder.graph;
   }
 
-  /** Lets go of a graph that holds other weights. */
-  async dropOutdated(): Promise<void> {
-    if (this.#decoder?.version === this.parameters.version) return;
-    const outdated = this.#decoder?.graph;
+  async #dropDecoder(): Promise<void> {
+    const dropped = this.#decoder;
     this.#decoder = undefined;
-    await outdated?.release();
+    await dropped?.graph.release();
   }
 
   /** Memory for so many numbers, the same for all steps; it grows with the largest. */
@@ -221,8 +219,7 @@ export class ModelRunner {
 
   async dispose(): Promise<void> {
     await this.#graphs.clear();
-    await this.#decoder?.graph.release();
-    this.#decoder = undefined;
+    await this.#dropDecoder();
     this.#decodeBuffers.clear();
     this.#shared.clear();
     this.#rope = undefined;
