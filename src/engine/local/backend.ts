@@ -15,6 +15,7 @@ import { DEFAULT_CACHE_BYTES, positionBytes } from './kv-cache.js';
 import type { Parameters } from './parameters.js';
 import type { Prefix } from './prefixes.js';
 import { copyOf, describe, optionsOfEach, type SharedModel } from './shared-model.js';
+import { DEFAULT_SLOTS, slotsOfCopy } from './slots.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
 import { defaultTokensPerMicroBatch } from './micro-batches.js';
@@ -27,8 +28,6 @@ export interface BackendOptions extends SessionOptions {
   /** Bound for the estimated memory of all training sessions of one model. */
   sessionBytes: number;
 }
-
-const DEFAULT_SLOTS = 64;
 
 export interface Opened {
   handle: number;
@@ -105,7 +104,7 @@ export class Backend {
     return this.#opened(options, options.adapter ? await base.withAdapter(options.adapter) : base);
   }
 
-  #opened(options: OpenModelOptions, parameters: Parameters): Opened {
+  #opened(options: OpenModelOptions, parameters: Parameters, copies = 1): Opened {
     const { config } = parameters;
     const { maxContext = config.maxContext } = options;
     if (!(Number.isSafeInteger(maxContext) && maxContext >= 1 && maxContext <= config.maxContext))
@@ -119,7 +118,7 @@ export class Backend {
     const tokensPerMicroBatch = options.tokensPerMicroBatch ?? defaultTokensPerMicroBatch(config);
     const budget = budgetFor(config, tokensPerMicroBatch);
     const training = new Training(parameters, { ...this.options, budget });
-    const sampling = this.#sampling(parameters, options);
+    const sampling = this.#sampling(parameters, options, copies);
     const handle = this.#add({ kind: 'model', options, training, sampling });
     const info: ModelInfo = {
       architecture: config.architecture,
@@ -132,13 +131,17 @@ export class Backend {
     return { handle, info, version: parameters.version, budget, cachePositions };
   }
 
-  #sampling(parameters: Parameters, options: OpenModelOptions): Sampling {
+  /** @param copies of the model that sample side by side, this one among them */
+  #sampling(parameters: Parameters, options: OpenModelOptions, copies = 1): Sampling {
+    const { samplingSlots } = options;
+    const bytes = { weights: 4 * countOf(parameters.arrays), position: positionBytes(parameters.config) };
+    const slots = copies > 1 ? slotsOfCopy(bytes, copies) : () => DEFAULT_SLOTS;
     return new Sampling(
       parameters,
       { eosIds: parameters.config.eosIds },
       {
         ...this.options,
-        slots: options.samplingSlots ?? DEFAULT_SLOTS,
+        slots: samplingSlots === undefined ? slots : () => samplingSlots,
         cacheBytes: options.cacheBytes ?? DEFAULT_CACHE_BYTES,
         sharePrefixes: options.sharePrefixes ?? true,
         maxContext: options.maxContext ?? parameters.config.maxContext,
@@ -260,7 +263,7 @@ export class Backend {
   /** One of `size` copies of a model, which divide its memory for caches and micro-batches between them. */
   async replica(shared: SharedModel, size: number): Promise<{ handle: number; gradients: SharedArrayBuffer }> {
     const { parameters, weights } = await copyOf(shared);
-    const { handle } = this.#opened(optionsOfEach(shared, size), parameters);
+    const { handle } = this.#opened(optionsOfEach(shared, size), parameters, size);
     const gradients = Board.for(parameters.trained());
     Object.assign(this.#model(handle), { weights, gradients });
     return { handle, gradients: gradients.memory };

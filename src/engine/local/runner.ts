@@ -1,21 +1,16 @@
+import type { Sizes } from './graph/sizes.js';
 import type { KvCache } from './kv-cache.js';
 import { ropeTables } from './llama/rope.js';
-import {
-  samplingGraph,
-  samplingSizes,
-  SAMPLING_IO as IO,
-  type SamplingShape,
-  type SamplingWork,
-} from './llama/sampling-graph.js';
+import { samplingGraph, samplingSizes, SAMPLING_IO as IO, type SamplingShape } from './llama/sampling-graph.js';
 import type { Parameters } from './parameters.js';
 import { SessionCache } from './session-cache.js';
 import { CompiledGraph, loadOrt, tensorOf, type SessionOptions, type Tensor } from './session.js';
 
 const SESSION_BYTES = 2 ** 31;
 /**
- * Weights of up to so many bytes are constants of the decoding graph. Products of few rows then take little more than
- * half the time, since the weights are arranged for them once and not in every step (experiments/LOG.md); it costs a
- * copy of the weights, and a new graph for new ones.
+ * Weights of up to so many bytes are constants of the graph. Products of few rows then take little more than half the
+ * time, since the weights are arranged for them once and not in every step (experiments/LOG.md); it costs a copy of the
+ * weights, and a new graph for new ones.
  */
 const CONSTANT_BYTES = 2 ** 26;
 
@@ -48,19 +43,22 @@ export interface Decoding {
 interface Buffers {
   feeds: Record<string, Tensor>;
   fetches: Record<string, Tensor>;
+  sizes: Sizes;
   ids: BigInt64Array;
   lastPosition: Int32Array;
+  lastIndex: BigInt64Array;
   totalLength: Int32Array;
   inverseTemperature: Float32Array;
   next: NextTokens;
 }
 
-/** Runs the sampling graphs of one model over slots of a cache. */
+/** Runs the sampling graph of one model over slots of a cache. */
 export class ModelRunner {
   readonly #graphs = new SessionCache(SESSION_BYTES);
   readonly #decodeBuffers = new Map<number, Buffers>();
   readonly #shared = new Map<string, Float32Array>();
-  #decoder: { version: number; graph: CompiledGraph } | undefined;
+  /** The graph that holds weights of this version. */
+  #holding: { version: number; graph: CompiledGraph } | undefined;
   #rope: { rows: number; tensors: Record<string, Tensor> } | undefined;
 
   constructor(
@@ -73,14 +71,14 @@ export class ModelRunner {
   async read(cache: KvCache, first: number, texts: readonly Int32Array[], S: number, temperatures: readonly number[]) {
     const shape = { B: texts.length, S };
     const buffers = await this.#buffers(cache, first, shape);
-    const lastIndex = BigInt64Array.from(texts, ({ length }, b) => BigInt(b * S + length - 1));
     texts.forEach((text, b) => {
       text.forEach((token, t) => (buffers.ids[b * S + t] = BigInt(token)));
       buffers.lastPosition[b] = text.length - 1;
+      buffers.lastIndex[b] = BigInt(b * S + text.length - 1);
       buffers.inverseTemperature[b] = inverse(temperatures[b] ?? 1);
     });
     buffers.totalLength[0] = S;
-    await this.#run('read', shape, buffers, lastIndex);
+    await this.#run(shape, buffers);
     return buffers.next;
   }
 
@@ -93,9 +91,10 @@ export class ModelRunner {
     const buffers = await this.#buffers(cache, slot, shape);
     text.subarray(text.length - S).forEach((token, t) => (buffers.ids[t] = BigInt(token)));
     buffers.lastPosition[0] = text.length - 1;
+    buffers.lastIndex[0] = BigInt(S - 1);
     buffers.totalLength[0] = text.length;
     buffers.inverseTemperature[0] = inverse(temperature);
-    await this.#run('read', shape, buffers, BigInt64Array.of(BigInt(S - 1)));
+    await this.#run(shape, buffers);
     return buffers.next;
   }
 
@@ -115,42 +114,34 @@ export class ModelRunner {
       longest = Math.max(longest, cached + 1);
     });
     buffers.totalLength[0] = longest;
-    await this.#run('decode', shape, buffers);
+    await this.#run(shape, buffers);
     return buffers.next;
   }
 
-  async #run(
-    work: SamplingWork,
-    shape: SamplingShape,
-    { feeds, fetches }: Buffers,
-    lastIndex?: BigInt64Array,
-  ): Promise<void> {
-    const graph = await this.#graph(work, shape);
-    const index: Record<string, Tensor> = lastIndex
-      ? { [IO.lastIndex]: tensorOf(await loadOrt(), 'int64', [shape.B], lastIndex) }
-      : {};
-    const weights = graph === this.#decoder?.graph ? {} : this.parameters.tensors;
-    await graph.run({ ...weights, ...feeds, ...index }, fetches, samplingSizes(this.parameters.config, shape));
+  async #run(shape: SamplingShape, { feeds, fetches, sizes }: Buffers): Promise<void> {
+    const graph = await this.#graph(shape);
+    const holds = graph === this.#holding?.graph;
+    await graph.run(holds ? feeds : { ...this.parameters.tensors, ...feeds }, fetches, sizes);
   }
 
-  async #graph(work: SamplingWork, shape: SamplingShape): Promise<CompiledGraph> {
+  async #graph(shape: SamplingShape): Promise<CompiledGraph> {
     const { arrays, version } = this.parameters;
     const bytes = [...arrays.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (work === 'read' || bytes > this.constantBytes)
-      return this.#graphs.get(work, this.#estimateBytes(shape), () =>
-        CompiledGraph.compile(samplingGraph(this.parameters, work), this.options),
+    if (bytes > this.constantBytes)
+      return this.#graphs.get('sampling', this.#estimateBytes(shape), () =>
+        CompiledGraph.compile(samplingGraph(this.parameters), this.options),
       );
-    if (this.#decoder?.version !== version) {
-      await this.#dropDecoder();
-      const graph = await CompiledGraph.compile(samplingGraph(this.parameters, work, arrays), this.options);
-      this.#decoder = { version, graph };
+    if (this.#holding?.version !== version) {
+      await this.#dropHolding();
+      const graph = await CompiledGraph.compile(samplingGraph(this.parameters, arrays), this.options);
+      this.#holding = { version, graph };
     }
-    return this.#decoder.graph;
+    return this.#holding.graph;
   }
 
-  async #dropDecoder(): Promise<void> {
-    const dropped = this.#decoder;
-    this.#decoder = undefined;
+  async #dropHolding(): Promise<void> {
+    const dropped = this.#holding;
+    this.#holding = undefined;
     await dropped?.graph.release();
   }
 
@@ -169,6 +160,7 @@ export class ModelRunner {
     const rope = await this.#ropeFor(cache.length);
     const ids = new BigInt64Array(B * S);
     const lastPosition = new Int32Array(B);
+    const lastIndex = BigInt64Array.from({ length: B }, (_, b) => BigInt(b));
     const totalLength = new Int32Array(1);
     const inverseTemperature = new Float32Array(B).fill(1);
     const row = (name: string): Float32Array => (S === 1 ? this.#numbers(name, B * V) : new Float32Array(B * V));
@@ -180,6 +172,7 @@ export class ModelRunner {
         ...view.feeds,
         [IO.ids]: tensorOf(ort, 'int64', [B * S], ids),
         [IO.lastPosition]: tensorOf(ort, 'int32', [B], lastPosition),
+        [IO.lastIndex]: tensorOf(ort, 'int64', [B], lastIndex),
         [IO.totalLength]: tensorOf(ort, 'int32', [1], totalLength),
         [IO.inverseTemperature]: tensorOf(ort, 'float32', [B, 1], inverseTemperature),
       },
@@ -188,8 +181,10 @@ export class ModelRunner {
         [IO.logprobs]: tensorOf(ort, 'float32', [B, V], next.logprobs),
         [IO.probabilities]: tensorOf(ort, 'float32', [B, V], next.probabilities),
       },
+      sizes: samplingSizes(this.parameters.config, { B, S }),
       ids,
       lastPosition,
+      lastIndex,
       totalLength,
       inverseTemperature,
       next,
@@ -219,7 +214,7 @@ export class ModelRunner {
 
   async dispose(): Promise<void> {
     await this.#graphs.clear();
-    await this.#dropDecoder();
+    await this.#dropHolding();
     this.#decodeBuffers.clear();
     this.#shared.clear();
     this.#rope = undefined;

@@ -17,8 +17,8 @@ import type { Vocabulary } from './stop.js';
 export type { SamplingHooks };
 
 export interface SamplingOptions extends SessionOptions {
-  /** Sequences decoded at once, at most. */
-  slots: number;
+  /** Sequences decoded at once, at most, in a call whose longest can need so many positions. */
+  slots: (longest: number) => number;
   maxContext: number;
   /** Bound for all keys and values, in bytes. */
   cacheBytes: number;
@@ -93,7 +93,7 @@ export class Sampling {
     const bases = this.#plan(requests, longest, how.base);
     const pinned = [...new Set(bases)].filter((prefix) => prefix !== undefined);
     pinned.forEach((prefix) => this.#store.pin(prefix));
-    const most = Math.min(slots, queue.size);
+    const most = Math.min(slots(longest), queue.size);
     try {
       const cache = this.#cacheOf(Math.min(this.#freePositions(longest), positionsFor(most, longest)));
       const keeper = new Keeper(cache, this.#store, bases, how.keep ?? false);

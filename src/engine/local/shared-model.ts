@@ -13,9 +13,6 @@ export interface SharedModel extends Pick<Parameters, 'config' | 'adapter' | 've
   tokensPerMicroBatch: number;
 }
 
-/** Sequences at once in each copy: the graphs of a small model are short, so that more of them pay. */
-const REPLICA_SLOTS = 128;
-
 /** @param weights where the model shows them */
 export function describe(parameters: Parameters, weights: Board, options: OpenModelOptions): SharedModel {
   const { config, adapter, arrays, version } = parameters;
@@ -38,9 +35,10 @@ export async function copyOf(shared: SharedModel): Promise<{ parameters: Paramet
 
 /** Options of each of `size` copies, which divide the model's memory for caches and micro-batches between them. */
 export function optionsOfEach({ options, tokensPerMicroBatch }: SharedModel, size: number): OpenModelOptions {
+  const { samplingSlots } = options;
   return {
     ...options,
-    samplingSlots: Math.ceil((options.samplingSlots ?? size * REPLICA_SLOTS) / size),
+    ...(samplingSlots === undefined ? {} : { samplingSlots: Math.ceil(samplingSlots / size) }),
     cacheBytes: Math.floor((options.cacheBytes ?? DEFAULT_CACHE_BYTES) / size),
     tokensPerMicroBatch: tokensOfEach(tokensPerMicroBatch, size),
   };

@@ -51,3 +51,26 @@ export class SlotPlan {
 export function positionsFor(most: number, longest: number): number {
   return most * longest;
 }
+
+/** Sequences at once where the caller sets no number. */
+export const DEFAULT_SLOTS = 64;
+
+/** Weights, keys and values of all copies that a processor's last cache is likely to hold. */
+const HOT_BYTES = 2 ** 24;
+/** With fewer sequences at once, what a run costs besides its rows outweighs what a warm cache saves. */
+const LEAST_HOT = 12;
+/** The graphs of a small model are short, so that more sequences at once pay. */
+const MOST_IN_COPY = 128;
+
+/**
+ * Sequences at once in each of several copies of a small model, as a function of the positions that the longest can
+ * need. Attention waits for memory, so that few sequences at once, whose keys and values stay in the processor's cache,
+ * are quicker where the weights leave room for them (experiments/LOG.md).
+ */
+export function slotsOfCopy(bytes: { weights: number; position: number }, copies: number): (longest: number) => number {
+  const free = HOT_BYTES / copies - bytes.weights;
+  return (longest) => {
+    const hot = Math.floor(free / (bytes.position * (longest / 2)));
+    return hot < LEAST_HOT ? MOST_IN_COPY : Math.min(hot, MOST_IN_COPY);
+  };
+}

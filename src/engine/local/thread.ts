@@ -10,6 +10,9 @@ if (!port) throw new Error('engine/local/thread is the entry of a worker thread'
 const channel = new InlineChannel(workerData as BackendOptions);
 const aborted = new Set<number>();
 
+/** Progress is for people: telling each reply that ends would take a percent of a small model's time. */
+const PROGRESS_MS = 50;
+
 /** Less is copied: to hand memory over costs more than to copy a few numbers. */
 const LEAST_BYTES = 2 ** 14;
 
@@ -31,9 +34,16 @@ port.on('message', (message: ToWorker) => {
   }
   const { id, method, args, tellTokens } = message;
   const send = (reply: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(reply, transfer);
+  let told = -Infinity;
+  const progress = (done: number, total: number, tokens: number): void => {
+    const now = performance.now();
+    if (done < total && now - told < PROGRESS_MS) return;
+    told = now;
+    send({ id, progress: [done, total, tokens] });
+  };
   const hooks = {
     aborted: () => aborted.has(id),
-    progress: (done: number, total: number, tokens: number) => send({ id, progress: [done, total, tokens] }),
+    progress,
     ...(tellTokens ? { drawn: (drawn: Int32Array) => send({ id, drawn }, buffersOf(drawn)) } : {}),
   };
   channel

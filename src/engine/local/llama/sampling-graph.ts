@@ -5,27 +5,20 @@ import { ANY, type Value } from '../graph/values.js';
 import { EMBEDDING, FINAL_NORM, headName, layerNames, WeightInputs, type GraphModel } from './weights.js';
 
 /**
- * What a sampling graph does: decoding takes one new token of each row, reading several, over caches of any length.
- * Several rows are read from nothing and right-padded; the kernel takes no more than one whose first tokens are in the
- * cache already.
+ * What a run chooses: B rows of S new tokens each, one where it decodes and several where it reads. Several rows of
+ * several tokens are read from nothing and right-padded; the kernel takes no more than one whose first tokens are in
+ * the cache already.
  */
-export type SamplingWork = 'decode' | 'read';
-
-/** What a run chooses: B rows of S new tokens each. */
 export interface SamplingShape {
   B: number;
   S: number;
 }
 
-/** What a shape makes of the stand-ins of these graphs. */
+/** What a shape makes of the stand-ins of the graph. */
 export function samplingSizes({ heads, kvHeads }: ModelConfig, { B, S }: SamplingShape): Sizes {
   const every = (b: number, s: number): number[] => [b, s, b * s, b * s * heads, b * s * kvHeads];
   const values = every(B, S);
-  return new Sizes([
-    ...every(STAND_IN.B, STAND_IN.T).map((standIn, i) => [standIn, values[i] as number] as const),
-    // Of decoding, whose rows have one token.
-    ...[heads, kvHeads].map((count) => [STAND_IN.B * count, B * count] as const),
-  ]);
+  return new Sizes(every(STAND_IN.B, STAND_IN.T).map((standIn, i) => [standIn, values[i] as number]));
 }
 
 export const SAMPLING_IO = {
@@ -34,7 +27,7 @@ export const SAMPLING_IO = {
   lastPosition: 'last_position',
   /** int32 [1]: longest row, including the new tokens. */
   totalLength: 'total_length',
-  /** int64 [B]: index of each row's last real token in the flattened [B*S]. Only when S > 1. */
+  /** int64 [B]: index of each row's last real token in the flattened [B*S]. */
   lastIndex: 'last_index',
   /** float32 [rows, headDim / 2], at least as many rows as the cache is long. */
   cos: 'rope_cos',
@@ -50,19 +43,14 @@ export const SAMPLING_IO = {
 } as const;
 
 /**
- * The decoder for sampling, batch-major, with its KV cache [B, kvHeads, length, headDim] fed and fetched as one tensor.
+ * The decoder for sampling, batch-major, with a KV cache [B, kvHeads, length, headDim] of any length fed and fetched as one tensor.
  * Outputs for the last token of each row: `logprobs` [B, V] at temperature 1, and `probabilities` [B, V] at the
  * row's temperature.
  * @param constants weights that are to be constants of the graph, which ONNX Runtime then arranges for its products once
  */
-export function samplingGraph(
-  model: GraphModel,
-  work: SamplingWork,
-  constants?: ReadonlyMap<string, Float32Array>,
-): Graph {
+export function samplingGraph(model: GraphModel, constants?: ReadonlyMap<string, Float32Array>): Graph {
   const g = new Graph();
-  const B = STAND_IN.B;
-  const S = work === 'decode' ? 1 : STAND_IN.T;
+  const { B, T: S } = STAND_IN;
   const { config } = model;
   const { weight, linear } = new WeightInputs(g, model, model.shapes.keys(), constants);
   const { heads, kvHeads, headDim } = config;
@@ -121,7 +109,7 @@ export function samplingGraph(
     x = g.add(x, attention(norm(x, layerNames(i).inputNorm), i));
     x = g.add(x, mlp(norm(x, layerNames(i).mlpNorm), i));
   }
-  const last = work === 'read' ? g.node('Gather', [x, g.input(io.lastIndex, 'int64', [B])]) : x;
+  const last = g.node('Gather', [x, g.input(io.lastIndex, 'int64', [B])]);
   const logits = g.linear(norm(last, FINAL_NORM), weight(headName(config)));
   g.output(io.logprobs, g.node('LogSoftmax', [logits]));
   g.output(io.probabilities, g.node('Softmax', [g.mul(logits, g.input(io.inverseTemperature, 'float32', [B, 1]))]));
