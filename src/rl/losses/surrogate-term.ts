@@ -59,14 +59,15 @@ function tokensOf(sequence: SequenceInput, options: SurrogateTermOptions): Token
     if (at(weight_T, t) === 0) continue;
     const weight = at(weight_T, t) * (isWeight_T ? at(isWeight_T, t) : 1);
     const logRatio = at(logRatio_T, t);
-    tokens.push({ t, weight, logRatio, ...tokenLoss(at(advantage_T, t), at(logprobs_T, t), logRatio, log_s, options) });
+    const { loss, dLogprob, active } = tokenLoss(at(advantage_T, t), at(logprobs_T, t), logRatio, log_s, options);
+    tokens.push({ t, weight, logRatio, loss, dLogprob, active });
   }
   return tokens;
 }
 
 /** log pi - log pi_old, [T]; nothing is asked of the old logprobs where they are not needed. */
 function logRatios(sequence: SequenceInput, { ratioOne, surrogate }: SurrogateTermOptions): Float64Array {
-  const logprobs_T = Float64Array.from(sequence.logprobs_T);
+  const logprobs_T = new Float64Array(sequence.logprobs_T);
   if (ratioOne || surrogate === 'reinforce') return logprobs_T.fill(0);
   const old_T = sequence.vector('oldLogprob');
   return logprobs_T.map((logprob, t) => logprob - at(old_T, t));

@@ -29,17 +29,17 @@ export function rmsNorm(g: Graph, x: Value, gain: Value, eps: number): Value {
 }
 
 /**
- * h = silu(gate) * up. With s = sigmoid(gate), u = dh * up and q = dh * h:
- * dup = dh * silu(gate),  dgate = s (u - q) + q.
+ * h = silu(gate) * up. With s = sigmoid(gate) and p = dh * silu(gate):
+ * dup = p,  dgate = up (s (dh - p) + p).
  */
 export function swiglu(g: Graph, gate: Value, up: Value): Value {
-  const silu = g.node('QuickGelu', [gate], { alpha: { float: 1 } });
-  const h = g.mul(silu, up);
-  return g.composite(h, {
+  const sigmoid = g.node('Sigmoid', [gate]);
+  const silu = g.mul(gate, sigmoid);
+  return g.composite(g.mul(silu, up), {
     inputs: [gate, up],
     vjp: (dh) => {
-      const [u, q] = [g.mul(dh, up), g.mul(dh, h)];
-      return [g.add(g.mul(g.node('Sigmoid', [gate]), g.sub(u, q)), q), g.mul(dh, silu)];
+      const p = g.mul(dh, silu);
+      return [g.mul(up, g.add(g.mul(sigmoid, g.sub(dh, p)), p)), p];
     },
   });
 }
