@@ -86,8 +86,9 @@ export class Batch {
     if (this.#running.length === 0) return;
     this.#makeRoom();
     const next = await runner.step(cache, this.#running);
-    // From the back, so that a row moved into a freed slot has already been seen.
-    for (let slot = this.#running.length - 1; slot >= 0; slot--) this.#advance(slot, next);
+    const ended = this.#running.flatMap((row, slot) => (this.#advance(row, slot, next) ? [slot] : []));
+    // From the back, so that the last row, which moves into a freed slot, is one that goes on.
+    for (const slot of ended.reverse()) if (!(await this.#refill(slot))) this.#vacate(slot);
   }
 
   #abort(): void {
@@ -113,14 +114,37 @@ export class Batch {
     this.#untold = [];
   }
 
-  #advance(slot: number, next: NextTokens): void {
-    const row = this.#running[slot] as Row;
+  /** @returns whether the row has ended */
+  #advance(row: Row, slot: number, next: NextTokens): boolean {
     row.cached++;
     const reason = this.#draw(row, lineOf(next, slot, this.#parts.runner.parameters.config.vocabSize));
-    if (!reason) return;
+    if (!reason) return false;
     this.#parts.keeper.reply(row, slot);
     this.#finish(row, reason);
-    this.#vacate(slot);
+    return true;
+  }
+
+  /**
+   * Gives a slot to the next row where its prompt is held: nothing has to be read, and no row to be moved.
+   * @returns whether there was one that goes on
+   */
+  async #refill(slot: number): Promise<boolean> {
+    const { queue, plan, cache, reader, keeper } = this.#parts;
+    for (let row = queue.peek(); row; row = queue.peek()) {
+      const held = row.tokens.length === 0 ? keeper.held(row.request) : undefined;
+      if (!held?.prefix || plan.lengthFor([row]) > cache.length) return false;
+      queue.take();
+      row.cached = held.prefix.tokens.length;
+      const reason = this.#draw(row, held.next);
+      if (reason) {
+        this.#finish(row, reason);
+        continue;
+      }
+      await reader.load(cache, slot, held.prefix);
+      this.#running[slot] = row;
+      return true;
+    }
+    return false;
   }
 
   /** Frees a slot by moving the last running row into it. */

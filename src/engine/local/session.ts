@@ -6,7 +6,7 @@ import type { Graph } from './graph/graph.js';
 import { NO_SIZES, type Sizes } from './graph/sizes.js';
 import { sizeOf, type DType, type Shape } from './graph/values.js';
 
-type Ort = typeof Onnx;
+export type Ort = typeof Onnx;
 export type { Tensor };
 
 let loaded: Ort | undefined;
@@ -55,28 +55,32 @@ export function tensorOf<D extends keyof ArrayOf>(ort: Ort, dtype: D, shape: Sha
 
 /** A graph made ready to run. Not for concurrent use: `run` blocks the calling thread until the result is there. */
 export class CompiledGraph {
-  readonly #inputs: ReadonlySet<string>;
+  readonly #inputs: readonly string[];
   readonly #outputs: ReadonlySet<string>;
+  /** Which of the sources of `pick` had each input: it is looked for there first. */
+  readonly #sources: number[] = [];
 
   private constructor(
+    private readonly ort: Ort,
     private readonly session: InferenceSession,
     private readonly options: SessionOptions,
     private readonly sizeInputs: ReadonlyMap<string, readonly number[]>,
   ) {
-    this.#inputs = new Set(session.inputNames);
+    this.#inputs = session.inputNames.filter((name) => !sizeInputs.has(name));
     this.#outputs = new Set(session.outputNames);
   }
 
-  /** What it reads of these, the first that has a name. Without what says the sizes of a run. */
+  /** What it reads of these, of which no two have the same name. Without what says the sizes of a run. */
   pick(...sources: readonly Readonly<Record<string, Tensor>>[]): Record<string, Tensor> {
     const picked: Record<string, Tensor> = {};
-    for (const name of this.#inputs)
-      for (const source of sources) {
-        const tensor = source[name];
-        if (!tensor) continue;
-        picked[name] = tensor;
-        break;
+    this.#inputs.forEach((name, i) => {
+      let tensor = sources[this.#sources[i] ?? 0]?.[name];
+      if (!tensor) {
+        this.#sources[i] = sources.findIndex((source) => source[name]);
+        tensor = sources[this.#sources[i]]?.[name];
       }
+      if (tensor) picked[name] = tensor;
+    });
     return picked;
   }
 
@@ -99,20 +103,20 @@ export class CompiledGraph {
       // Several sessions live side by side: their threads spin while a graph runs, and not between runs.
       extra: { session: { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' } },
     });
-    return new CompiledGraph(session, options, graph.sizeInputs);
+    return new CompiledGraph(ort, session, options, graph.sizeInputs);
   }
 
   /**
    * Computes every output into the tensors given. A tensor may be both fed and fetched.
+   * @param feeds what says the sizes is put with them
    * @param sizes what this run chooses
    */
   async run(
-    tensors: Readonly<Record<string, Tensor>>,
+    feeds: Record<string, Tensor>,
     fetches: Record<string, Tensor>,
     sizes: Sizes = NO_SIZES,
   ): Promise<void> {
-    const feeds = { ...tensors };
-    for (const [name, list] of this.sizeInputs) feeds[name] = await sizes.tensor(list);
+    for (const [name, list] of this.sizeInputs) feeds[name] = sizes.tensor(this.ort, list);
     if (this.options.outputs === 'plain') {
       await this.session.run(feeds, fetches);
       return;

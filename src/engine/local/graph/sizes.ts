@@ -1,4 +1,4 @@
-import { loadOrt, tensorOf, type Tensor } from '../session.js';
+import { tensorOf, type Ort, type Tensor } from '../session.js';
 import { ANY, type Shape } from './values.js';
 
 /**
@@ -24,7 +24,7 @@ export const declared = (shape: Shape): Shape => shape.map((dim) => (isStandIn(d
 /** What the stand-ins of a graph, and all made of them, are in one run. */
 export class Sizes {
   readonly #values: ReadonlyMap<number, number>;
-  readonly #tensors = new Map<string, Tensor>();
+  readonly #tensors = new Map<readonly number[], Tensor>();
 
   constructor(values: Iterable<readonly [standIn: number, value: number]>) {
     const known = new Map<number, number>();
@@ -48,13 +48,12 @@ export class Sizes {
   }
 
   /** The list as a graph's input, int64. */
-  async tensor(list: readonly number[]): Promise<Tensor> {
-    const key = list.join();
-    const known = this.#tensors.get(key);
+  tensor(ort: Ort, list: readonly number[]): Tensor {
+    const known = this.#tensors.get(list);
     if (known) return known;
-    const data = BigInt64Array.from(this.shape(list), BigInt);
-    const tensor = tensorOf(await loadOrt(), 'int64', [list.length], data);
-    this.#tensors.set(key, tensor);
+    const data = BigInt64Array.from(list, (dim) => BigInt(this.#of(dim)));
+    const tensor = tensorOf(ort, 'int64', [list.length], data);
+    this.#tensors.set(list, tensor);
     return tensor;
   }
 }
