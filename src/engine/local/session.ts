@@ -111,11 +111,7 @@ export class CompiledGraph {
    * @param feeds what says the sizes is put with them
    * @param sizes what this run chooses
    */
-  async run(
-    feeds: Record<string, Tensor>,
-    fetches: Record<string, Tensor>,
-    sizes: Sizes = NO_SIZES,
-  ): Promise<void> {
+  async run(feeds: Record<string, Tensor>, fetches: Record<string, Tensor>, sizes: Sizes = NO_SIZES): Promise<void> {
     for (const [name, list] of this.sizeInputs) feeds[name] = sizes.tensor(this.ort, list);
     if (this.options.outputs === 'plain') {
       await this.session.run(feeds, fetches);
