@@ -90,7 +90,7 @@ function policyDatum(sequence: Sequence, weight: number, nll: number, options: G
 }
 
 function advantagesOf({ attempt, mask }: Sequence): ArrayLike<number> {
-  return attempt.advantages ?? Float32Array.from(mask, (m) => m * attempt.advantage);
+  return attempt.advantages ?? new Float32Array(mask).map((m) => m * attempt.advantage);
 }
 
 /** log pi_old: recorded by the trainer, or what the sampler reported. */

@@ -98,5 +98,5 @@ export function responsePart(values_T: Float32Array | undefined, { prompt, attem
 
 /** The weight of a sequence on the tokens of the model, 0 on those of tools. */
 export function onModelTokens({ mask }: Sequence, weight: number): Float32Array {
-  return Float32Array.from(mask, (m) => m * weight);
+  return new Float32Array(mask).map((m) => m * weight);
 }

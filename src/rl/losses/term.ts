@@ -9,7 +9,7 @@ export interface SequenceInput {
   vector(name: string): ArrayLike<number>;
 }
 
-/** Where a term adds its derivatives, each [T]. */
+/** Where a term adds its derivatives, each [T]; those that no term needs are empty. */
 export interface SequenceGradient {
   dLogprobs_T: Float32Array;
   dEntropy_T: Float32Array;
@@ -70,8 +70,12 @@ function sumOfTerms(terms: readonly LossTerm[], wanted: Wanted, out: Outputs, da
   let lossSum = 0;
   const gradients = data.map((datum, i) => {
     const sequence = sequenceInput(out, i, datum);
-    const zeros = () => new Float32Array(datum.input.length);
-    const gradient: SequenceGradient = { dLogprobs_T: zeros(), dEntropy_T: zeros(), dValues_T: zeros() };
+    const zeros = (wanted: boolean) => new Float32Array(wanted ? datum.input.length : 0);
+    const gradient: SequenceGradient = {
+      dLogprobs_T: zeros(wanted.logprobs),
+      dEntropy_T: zeros(wanted.entropy),
+      dValues_T: zeros(wanted.values),
+    };
     for (const term of terms) lossSum += term.add(sequence, gradient, tally);
     return gradient;
   });

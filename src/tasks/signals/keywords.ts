@@ -74,11 +74,25 @@ function named(name: KeywordListName): KeywordList {
   });
 }
 
-function occurrences(text: string, words: readonly (string | RegExp)[]): number {
-  const patterns = words.filter((word) => word instanceof RegExp);
+type Words = readonly (string | RegExp)[];
+
+function occurrences(text: string, words: Words): number {
+  return patternsOf(words).reduce((sum, pattern) => sum + (text.match(pattern)?.length ?? 0), 0);
+}
+
+/** What has been made of a class, which is asked for again with every text. */
+const known = new WeakMap<Words, RegExp[]>();
+
+/** Global patterns that together match a class. */
+function patternsOf(words: Words): RegExp[] {
+  const before = known.get(words);
+  if (before) return before;
+  const patterns = words.flatMap((word) => (typeof word === 'string' ? [] : [word]));
   const plain = words.filter((word) => typeof word === 'string');
-  const each = patterns.map((pattern) => text.match(new RegExp(pattern.source, asGlobal(pattern.flags)))?.length ?? 0);
-  return each.reduce((sum, count) => sum + count, plain.length === 0 ? 0 : (text.match(anyOf(plain))?.length ?? 0));
+  const all = patterns.map(({ source, flags }) => new RegExp(source, asGlobal(flags)));
+  if (plain.length > 0) all.push(anyOf(plain));
+  known.set(words, all);
+  return all;
 }
 
 const asGlobal = (flags: string): string => (flags.includes('g') ? flags : `${flags}g`);
