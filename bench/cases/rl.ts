@@ -11,6 +11,11 @@ import type { Bench, BenchOptions, BenchResult } from '../types.js';
 
 const THREADS = availableParallelism();
 const ROUNDS = 2;
+/**
+ * A reading is so many iterations in a row that it takes as long, as in training, where one follows the other: what has
+ * waited for a slower contender's turn begins with cold caches and code that was thrown away.
+ */
+const LEAST_SECONDS = 10;
 /** Responses in one of TRL's forward and backward passes. */
 const TRL_MICRO_BATCH = 64;
 /** The parts of an iteration; what they leave is idle. */
@@ -31,9 +36,9 @@ interface Pair {
   rlCase: RlCase;
   hone: HoneLoop;
   trl: Peer | undefined;
-  /** hone's iterations and TRL's, the warm-up first. */
-  iterations: Iteration[];
-  theirs: Reading[];
+  /** hone's iterations and TRL's by readings, the warm-up first. */
+  iterations: Iteration[][];
+  theirs: Reading[][];
 }
 
 async function startTrl(python: string, { ends }: RlCase, folder: string): Promise<Peer> {
@@ -52,25 +57,30 @@ async function startTrl(python: string, { ends }: RlCase, folder: string): Promi
   ]);
 }
 
-/** Rates are iterations a second. */
-function contendersOf({ rlCase, hone, trl, iterations, theirs }: Pair): Contender[] {
-  const rate = async (): Promise<number> => {
-    const iteration = await hone.iteration();
-    iterations.push(iteration);
-    return 1 / iteration.seconds;
-  };
-  const trlRate = async (peer: Peer): Promise<number> => {
-    const reading = await peer.measure({});
-    theirs.push(reading);
-    return 1 / reading.seconds;
-  };
-  return [{ label: label(rlCase), rate }, ...(trl ? [{ label: trlLabel(rlCase), rate: () => trlRate(trl) }] : [])];
+/** Iterations a second of those that fill a reading. @param readings which get them */
+async function rateOf<T extends { seconds: number }>(iterate: () => Promise<T>, readings: T[][]): Promise<number> {
+  const found: T[] = [];
+  let seconds = 0;
+  while (seconds < LEAST_SECONDS) {
+    const iteration = await iterate();
+    found.push(iteration);
+    seconds += iteration.seconds;
+  }
+  readings.push(found);
+  return found.length / seconds;
 }
 
+function contendersOf({ rlCase, hone, trl, iterations, theirs }: Pair): Contender[] {
+  const ours = { label: label(rlCase), rate: () => rateOf(() => hone.iteration(), iterations) };
+  return trl ? [ours, { label: trlLabel(rlCase), rate: () => rateOf(() => trl.measure({}), theirs) }] : [ours];
+}
+
+const afterWarmUp = <T>(readings: readonly T[][]): T[] => readings.slice(1).flat();
+
 /** Where the time of an iteration went: the median share of each part, the warm-up left out. */
-function splitOf(iterations: readonly Iteration[]): string {
+function splitOf(readings: readonly Iteration[][]): string {
   const share = (part: (timing: Iteration['timing']) => number): string => {
-    const shares = iterations.slice(1).map(({ timing }) => part(timing));
+    const shares = afterWarmUp(readings).map(({ timing }) => part(timing));
     return `${(100 * median(shares)).toFixed(1)} %`;
   };
   const parts = PARTS.map((name) => {
@@ -81,8 +91,8 @@ function splitOf(iterations: readonly Iteration[]): string {
 }
 
 /** Medians over all but the warm-up. */
-function inWords(list: readonly Reading[]): string {
-  const of = (part: (reading: Reading) => number): number => median(list.slice(1).map(part));
+function inWords(readings: readonly Reading[][]): string {
+  const of = (part: (iteration: Reading) => number): number => median(afterWarmUp(readings).map(part));
   return `${of(({ seconds }) => seconds).toFixed(2)} s an iteration, ${of(({ tokens }) => tokens).toFixed(0)} tokens sampled`;
 }
 

@@ -18,7 +18,8 @@ export const PROMPTS = 64;
 export const GROUP = 8;
 export const PROMPT_TOKENS = 16;
 export const NEW_TOKENS = 128;
-export const LEARNING_RATE = 1e-5;
+/** So small that lengths stay as they are, however many iterations a contender has done. */
+export const LEARNING_RATE = 1e-7;
 
 /** With the padding and end tokens of a character tokenizer as many as the models' vocabulary has. */
 export const ALPHABET = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
