@@ -273,7 +273,7 @@ export interface OpenModelOptions {
   maxContext?: number;
   /** Upper bound for tokens (rows x padded length) in one forward/backward graph run. Default: what fits the model. */
   tokensPerMicroBatch?: number;
-  /** Sequences decoded at once, at most. Default of the local engine: 64. */
+  /** Sequences decoded at once, at most. Default of the local engine: 64, or what suits copies of a small model (docs/engine.md). */
   samplingSlots?: number;
   /**
    * Bound for the sampler's keys and values in bytes: running sequences, shared prefixes and continuations. Fewer

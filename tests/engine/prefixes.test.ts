@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bucketLength } from '../../src/engine/local/micro-batches.js';
 import { planPrefixes, type SharedPrefix } from '../../src/engine/local/prefix-plan.js';
 import { commonLength, Prefix, PrefixStore } from '../../src/engine/local/prefixes.js';
-import { positionsFor, roomAtMost, SlotPlan } from '../../src/engine/local/slots.js';
+import { positionsFor, roomAtMost, SlotPlan, slotsOfCopy } from '../../src/engine/local/slots.js';
 
 /** Prompts as paths through a small tree, so that beginnings of all lengths are shared. */
 const promptsArbitrary = fc
@@ -133,5 +133,20 @@ describe('SlotPlan', () => {
       }),
       { seed: 8, numRuns: 500 },
     );
+  });
+});
+
+describe('slots of a copy', () => {
+  const MB = 2 ** 20;
+  const of = (weights: number, copies: number, longest: number) =>
+    slotsOfCopy({ weights, position: 4096 }, copies)(longest);
+
+  it('are as many as 16 MiB hold at half their length, besides the weights of all copies', () => {
+    expect(of(4 * MB, 2, 128)).toBe((4 * MB) / (4096 * 64));
+    expect(of(4 * MB, 2, 64)).toBe((4 * MB) / (4096 * 32));
+  });
+
+  it('are the most there may be where sequences are short, or where hardly any would fit', () => {
+    expect([of(4 * MB, 2, 8), of(4 * MB, 2, 1024), of(8 * MB, 2, 16), of(4 * MB, 8, 16)]).toEqual([128, 128, 128, 128]);
   });
 });

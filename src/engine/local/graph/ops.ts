@@ -168,7 +168,7 @@ export const OPS = {
   },
   /** inputs: x [S, B, heads*D], position_ids [S, B], cos, sin [rows, D/2]. */
   RotaryEmbedding: { domain: 'com.microsoft', infer: unary.infer },
-  /** x * sigmoid(alpha * x). Its gradient is that of parts.ts's swiglu. */
+  /** x * sigmoid(alpha * x). Sampling only. */
   QuickGelu: { domain: 'com.microsoft', infer: unary.infer },
   /** Outputs y = x / rms(x) * gain and 1 / rms(x), [N, 1]. Its gradient is that of parts.ts's rmsNorm. */
   SimplifiedLayerNormalization: {

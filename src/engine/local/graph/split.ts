@@ -3,14 +3,7 @@ import type { OpName } from './ops.js';
 import type { Value } from './values.js';
 
 /** Ops of the first half that the second half repeats instead of being handed the result: views and single passes. */
-const REPEATED: ReadonlySet<OpName> = new Set([
-  'Reshape',
-  'Slice',
-  'Mul',
-  'Sigmoid',
-  'QuickGelu',
-  'SimplifiedLayerNormalization',
-]);
+const REPEATED: ReadonlySet<OpName> = new Set(['Reshape', 'Slice', 'Mul', 'Sigmoid', 'SimplifiedLayerNormalization']);
 
 /** Two graphs that together do what one did. */
 export interface Split {
