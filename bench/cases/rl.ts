@@ -10,7 +10,7 @@ import { takeTurns, type Contender } from '../turns.js';
 import type { Bench, BenchOptions, BenchResult } from '../types.js';
 
 const THREADS = availableParallelism();
-const ROUNDS = 2;
+const ROUNDS = 3;
 /**
  * A reading is so many iterations in a row that it takes as long, as in training, where one follows the other: what has
  * waited for a slower contender's turn begins with cold caches and code that was thrown away.
