@@ -15,7 +15,7 @@ import { DEFAULT_CACHE_BYTES, positionBytes } from './kv-cache.js';
 import type { Parameters } from './parameters.js';
 import type { Prefix } from './prefixes.js';
 import { copyOf, describe, optionsOfEach, type SharedModel } from './shared-model.js';
-import { DEFAULT_SLOTS, slotsOfCopy } from './slots.js';
+import { slotsOf } from './slots.js';
 import { Sampling, type SamplingHooks, type SamplingStats } from './sampling.js';
 import type { SessionOptions } from './session.js';
 import { defaultTokensPerMicroBatch } from './micro-batches.js';
@@ -133,15 +133,13 @@ export class Backend {
 
   /** @param copies of the model that sample side by side, this one among them */
   #sampling(parameters: Parameters, options: OpenModelOptions, copies = 1): Sampling {
-    const { samplingSlots } = options;
     const bytes = { weights: 4 * countOf(parameters.arrays), position: positionBytes(parameters.config) };
-    const slots = copies > 1 ? slotsOfCopy(bytes, copies) : () => DEFAULT_SLOTS;
     return new Sampling(
       parameters,
       { eosIds: parameters.config.eosIds },
       {
         ...this.options,
-        slots: samplingSlots === undefined ? slots : () => samplingSlots,
+        slots: slotsOf(options.samplingSlots, bytes, copies),
         cacheBytes: options.cacheBytes ?? DEFAULT_CACHE_BYTES,
         sharePrefixes: options.sharePrefixes ?? true,
         maxContext: options.maxContext ?? parameters.config.maxContext,

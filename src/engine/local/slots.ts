@@ -52,8 +52,8 @@ export function positionsFor(most: number, longest: number): number {
   return most * longest;
 }
 
-/** Sequences at once where the caller sets no number. */
-export const DEFAULT_SLOTS = 64;
+/** Sequences at once of a model that samples alone, where the caller sets no number. */
+const DEFAULT_SLOTS = 64;
 
 /** Weights, keys and values of all copies that a processor's last cache is likely to hold. */
 const HOT_BYTES = 2 ** 24;
@@ -73,4 +73,18 @@ export function slotsOfCopy(bytes: { weights: number; position: number }, copies
     const hot = Math.floor(free / (bytes.position * (longest / 2)));
     return hot < LEAST_HOT ? MOST_IN_COPY : Math.min(hot, MOST_IN_COPY);
   };
+}
+
+/**
+ * Sequences at once, as a function of the positions that the longest of a call can need.
+ * @param asked what the caller sets, if it does
+ * @param copies of the model that sample side by side
+ */
+export function slotsOf(
+  asked: number | undefined,
+  bytes: { weights: number; position: number },
+  copies: number,
+): (longest: number) => number {
+  if (asked !== undefined) return () => asked;
+  return copies > 1 ? slotsOfCopy(bytes, copies) : () => DEFAULT_SLOTS;
 }
